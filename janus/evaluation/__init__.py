@@ -1,0 +1,1 @@
+"""Evaluation: exams for quality and benchmarks for speed. Judges models, never changes them."""

@@ -1,0 +1,1 @@
+"""The network: one transformer with two heads between two visual encoders."""

@@ -1,8 +1,8 @@
 """A drawn picture carries its settings.
 
-In: a PIL picture and a dict of JSON values. Out: a PNG whose text chunk `janus` holds them all, with
-a `parameters` chunk beside it that other picture tools read; and the settings back from such a file.
-Also what to call it. Draws nothing, and does not import torch.
+In: a PIL picture and a dict of JSON values. Out: a PNG whose text chunk `janus` holds them all,
+beside a `parameters` chunk that other picture tools read; and from such a file the dict again. Also
+what to call the file. Draws nothing, and does not import torch.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import uuid4
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from janus.errors import PictureError, SaveError
@@ -40,11 +40,9 @@ _PARAMETER_LABELS = {
 
 
 def write_png(
-    image: Image.Image,
-    target: str | os.PathLike[str] | BinaryIO,
-    settings: Mapping[str, Any],
+    image: Image.Image, target: str | os.PathLike[str] | BinaryIO, settings: Mapping[str, Any]
 ) -> None:
-    """Write a PNG that carries `settings` (JSON values; `prompt`, `seed`, `guidance`, `model`, ...).
+    """Write a PNG that carries `settings`: JSON values, such as prompt, seed, guidance and model.
 
     A file appears whole or not at all, and replaces one of the same name.
 
@@ -67,15 +65,14 @@ def read_settings(source: str | os.PathLike[str] | BinaryIO) -> dict[str, Any] |
     try:
         with Image.open(source, formats=["PNG"]) as image:
             text = image.info.get("janus", "")
-    except (
-        UnidentifiedImageError,
-        SyntaxError,
-        ValueError,
-        Image.DecompressionBombError,
-    ):
+    except (SyntaxError, ValueError, Image.DecompressionBombError):
         return None
     except OSError as error:
-        raise PictureError(f"Cannot read {source}: {error.strerror}.", "Check the path.") from error
+        if error.errno is None:  # Pillow's own: no PNG, or a damaged one
+            return None
+        raise PictureError(
+            f"Cannot read '{source}': {error.strerror}.", "Check the path."
+        ) from error
     with contextlib.suppress(ValueError, TypeError):
         settings = json.loads(text)
         if isinstance(settings, dict) and settings.pop("schema", None):
@@ -84,7 +81,7 @@ def read_settings(source: str | os.PathLike[str] | BinaryIO) -> dict[str, Any] |
 
 
 def file_name(model: str, seed: int, prompt: str) -> str:
-    """A name such as `janus-emoji_7_two-red-hearts.png`: ASCII, at most 80 characters, never empty."""
+    """A name such as `janus-emoji_7_two-red-hearts.png`: plain ASCII, at most 80 characters."""
     folder_or_id = model.replace("\\", "/").rstrip("/")
     stem = f"{_slug(folder_or_id.rpartition('/')[2], 24)}_{seed}_"
     return f"{stem}{_slug(prompt, _NAME_LENGTH - len(stem) - len('.png'))}.png"
@@ -116,8 +113,7 @@ def _quote(value: str) -> str:
 def _write_file(path: Path, content: bytes) -> None:
     if not path.parent.is_dir():
         raise SaveError(
-            f"There is no folder '{path.parent}'.",
-            hint="Create it first, or choose another one.",
+            f"There is no folder '{path.parent}'.", hint="Create it first, or choose another one."
         )
     try:
         if path.exists() and not path.is_file():

@@ -5,13 +5,15 @@ and its comparison with a scene. It segments and compares with templates; no mod
 so it can mark what a model has drawn.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import product
+from functools import lru_cache, partial
+from itertools import combinations, product
 
 import numpy as np
 from PIL import Image, ImageFilter
 
+from janus.evaluation.emoji_segments import Box, cut, find_boxes
 from janus.training.emoji.scenes import BACKGROUNDS, Scene
 from janus.training.emoji.sprites import Sprites
 
@@ -20,16 +22,21 @@ TEMPLATE_SIDE = 24
 DRAWN_SIDE = 48  # templates are first drawn at this side, to find what is visible of them
 THRESHOLD = 22  # largest channel difference from the background that is still background
 BORDER_SHARE = 1 / 32
-SPECK_SHARE = 0.004  # of the canvas area; smaller regions are dropped
 EDGE_SHIFTS = (-1.0, 0.0, 1.0)  # pixels by which a piece's box may be off
 EDGE_GROWTHS = (-1.5, 0.0, 1.5)
-MIN_SCORE = 0.5  # for a piece to count as a recognisable drawing
+SLOPE_WEIGHT = 3.0  # high enough that a patch of the right colours is not yet a likeness
+MIN_SCORE = 0.65  # for a piece to count as a recognisable drawing
+GOOD_SCORE = 0.85  # pieces above it are neither cut nor joined
+CUT_GAIN = 0.1
+SMALLEST_CUT = 4  # pixels
+JOIN_SHARE = 0.08  # of the canvas side; fragments of one drawing may lie this far apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
     """A drawing found: its best name, its box in fractions of the side, its likeness up to 1."""
 
+    sprite: int
     name: str
     x: float
     y: float
@@ -47,27 +54,12 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class _Box:
-    """Pixel bounds, the lower right ones exclusive."""
+class _Guess:
+    """A box and the sprite that is most like its content."""
 
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-    def is_near(self, other: "_Box", distance: int) -> bool:
-        return (
-            max(self.left, other.left) - min(self.right, other.right) < distance
-            and max(self.top, other.top) - min(self.bottom, other.bottom) < distance
-        )
-
-    def union(self, other: "_Box") -> "_Box":
-        return _Box(
-            min(self.left, other.left),
-            min(self.top, other.top),
-            max(self.right, other.right),
-            max(self.bottom, other.bottom),
-        )
+    box: Box
+    sprite: int
+    score: float
 
 
 def judge(image: np.ndarray, sprites: Sprites) -> Judgement:
@@ -75,33 +67,38 @@ def judge(image: np.ndarray, sprites: Sprites) -> Judgement:
     colour = _border_colour(image)
     background = min(BACKGROUNDS, key=lambda name: np.abs(colour - BACKGROUNDS[name]).sum())
     calm = np.asarray(Image.fromarray(image).filter(ImageFilter.MedianFilter(3)))
-    boxes = _find_boxes(np.abs(calm - colour).max(-1) > THRESHOLD)
-    pieces = tuple(_name_piece(image, box, colour, background, sprites) for box in boxes)
+    is_drawn = np.abs(calm - colour).max(-1) > THRESHOLD
+    guess = partial(_guess, image, colour, _templates(sprites, background))
+    guesses = [
+        part for box in find_boxes(is_drawn) for part in _cut_touching(guess(box), is_drawn, guess)
+    ]
+    guesses = _join_fragments(guesses, JOIN_SHARE * len(image), guess)
+    pieces = tuple(_piece(found, len(image), sprites) for found in guesses)
     return Judgement(background=background, pieces=pieces)
 
 
-def score(judgement: Judgement, scene: Scene, sprites: Sprites) -> dict[str, bool]:
+def score(judgement: Judgement, scene: Scene) -> dict[str, bool]:
     """Which elements of the scene the picture has, and under "all" whether it has all."""
-    found = sorted(piece.name for piece in judgement.pieces)
-    wanted = sorted(sprites[placement.sprite].name for placement in scene.placements)
+    found = sorted(piece.sprite for piece in judgement.pieces)
+    wanted = sorted(placement.sprite for placement in scene.placements)
     scores = {
         "objects": set(found) == set(wanted),
         "count": len(found) == len(wanted),
-        "relation": scene.relation is None or _has_relation(judgement, scene, sprites),
+        "relation": scene.relation is None or _has_relation(judgement, scene),
         "background": judgement.background == scene.background,
         "recognisable": all(piece.score >= MIN_SCORE for piece in judgement.pieces),
     }
     return {**scores, "all": all(scores.values()) and found == wanted}
 
 
-def matches(judgement: Judgement, scene: Scene, sprites: Sprites) -> bool:
+def matches(judgement: Judgement, scene: Scene) -> bool:
     """Whether the picture shows exactly the scene: objects, number, relation, background."""
-    return score(judgement, scene, sprites)["all"]
+    return score(judgement, scene)["all"]
 
 
-def _has_relation(judgement: Judgement, scene: Scene, sprites: Sprites) -> bool:
-    centres = {piece.name: (piece.x, piece.y) for piece in judgement.pieces}
-    first, second = (sprites[index].name for index in scene.sprites)
+def _has_relation(judgement: Judgement, scene: Scene) -> bool:
+    centres = {piece.sprite: (piece.x, piece.y) for piece in judgement.pieces}
+    first, second = scene.sprites
     if first not in centres or second not in centres:
         return False
     across = centres[first][0] - centres[second][0]
@@ -118,62 +115,55 @@ def _border_colour(image: np.ndarray) -> np.ndarray:
     return np.median(image[is_border], axis=0)
 
 
-def _find_boxes(is_drawn: np.ndarray) -> list[_Box]:
-    """Boxes of the connected regions; fragments whose boxes nearly touch are one piece."""
-    labels = _label(is_drawn)
-    boxes: list[_Box] = []
-    areas: list[int] = []
-    for label in np.unique(labels[is_drawn]):
-        rows, columns = np.nonzero(labels == label)
-        box = _Box(columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
-        boxes, areas = _merge(boxes, areas, box, len(rows))
-    smallest = SPECK_SHARE * is_drawn.size
-    return [box for box, area in zip(boxes, areas, strict=True) if area >= smallest]
-
-
-def _merge(
-    boxes: list[_Box], areas: list[int], box: _Box, area: int
-) -> tuple[list[_Box], list[int]]:
-    kept_boxes, kept_areas = [], []
-    for other, other_area in zip(boxes, areas, strict=True):
-        if box.is_near(other, 2):
-            box, area = box.union(other), area + other_area
-        else:
-            kept_boxes.append(other)
-            kept_areas.append(other_area)
-    return [*kept_boxes, box], [*kept_areas, area]
-
-
-def _label(is_drawn: np.ndarray) -> np.ndarray:
-    """Connected regions (8 neighbours): every drawn pixel takes its region's highest number."""
-    height, width = is_drawn.shape
-    labels = np.where(is_drawn, np.arange(1, is_drawn.size + 1).reshape(height, width), 0)
-    while True:
-        padded = np.pad(labels, 1)
-        rows = np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])
-        spread = np.maximum(np.maximum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
-        spread[~is_drawn] = 0
-        if (spread == labels).all():
-            return labels
-        labels = spread
-
-
-def _name_piece(
-    image: np.ndarray, box: _Box, colour: np.ndarray, background: str, sprites: Sprites
-) -> Piece:
-    crops_NF = _crop_variants(image, box, colour)
-    templates_NF = _templates(sprites, background)
-    likeness = _likeness(crops_NF, templates_NF).max(0)
-    best = int(likeness.argmax())
-    size = len(image)
+def _piece(found: _Guess, size: int, sprites: Sprites) -> Piece:
+    x, y = found.box.centre
     return Piece(
-        name=sprites[best].name,
-        x=(box.left + box.right) / 2 / size,
-        y=(box.top + box.bottom) / 2 / size,
-        width=(box.right - box.left) / size,
-        height=(box.bottom - box.top) / size,
-        score=float(likeness[best]),
+        sprite=found.sprite,
+        name=sprites[found.sprite].name,
+        x=x / size,
+        y=y / size,
+        width=found.box.width / size,
+        height=found.box.height / size,
+        score=found.score,
     )
+
+
+def _cut_touching(
+    whole: _Guess, is_drawn: np.ndarray, guess: Callable[[Box], _Guess]
+) -> list[_Guess]:
+    """A piece that resembles nothing may be several that touch: keep halves that do better."""
+    if whole.score >= GOOD_SCORE or min(whole.box.width, whole.box.height) < SMALLEST_CUT:
+        return [whole]
+    halvings = [tuple(map(guess, halves)) for halves in cut(is_drawn, whole.box)]
+    best = max(halvings, key=_worst_score)
+    if _worst_score(best) < whole.score + CUT_GAIN:
+        return [whole]
+    return [part for half in best for part in _cut_touching(half, is_drawn, guess)]
+
+
+def _worst_score(guesses: tuple[_Guess, ...]) -> float:
+    return min(found.score for found in guesses)
+
+
+def _join_fragments(
+    guesses: list[_Guess], distance: float, guess: Callable[[Box], _Guess]
+) -> list[_Guess]:
+    """Neighbours that look more like something together are one piece that fell apart."""
+    for first, second in combinations(guesses, 2):
+        if min(first.score, second.score) >= GOOD_SCORE:
+            continue
+        if first.box.is_near(second.box, distance):
+            both = guess(first.box.union(second.box))
+            if both.score > max(first.score, second.score):
+                rest = [found for found in guesses if found not in (first, second)]
+                return _join_fragments([*rest, both], distance, guess)
+    return guesses
+
+
+def _guess(image: np.ndarray, colour: np.ndarray, templates_NF: np.ndarray, box: Box) -> _Guess:
+    likeness = _likeness(_crop_variants(image, box, colour), templates_NF).max(0)
+    best = int(likeness.argmax())
+    return _Guess(box, best, float(likeness[best]))
 
 
 def _likeness(crops_NF: np.ndarray, templates_NF: np.ndarray) -> np.ndarray:
@@ -182,22 +172,19 @@ def _likeness(crops_NF: np.ndarray, templates_NF: np.ndarray) -> np.ndarray:
     return 2 * (crops_NF @ templates_NF.T) / np.maximum(energies, 1e-6)
 
 
-def _crop_variants(image: np.ndarray, box: _Box, colour: np.ndarray) -> np.ndarray:
+def _crop_variants(image: np.ndarray, box: Box, colour: np.ndarray) -> np.ndarray:
     """The piece in a square, difference from the background, cut a little differently [N, F]."""
-    side = max(box.right - box.left, box.bottom - box.top)
-    pad = side
+    side = pad = max(box.width, box.height)
     height, width = image.shape[:2]
     padded = np.empty((height + 2 * pad, width + 2 * pad, 3), dtype=np.uint8)
     padded[:] = colour.round().astype(np.uint8)
     padded[pad:-pad, pad:-pad] = image
     picture = Image.fromarray(padded)
-    x, y = (box.left + box.right) / 2 + pad, (box.top + box.bottom) / 2 + pad
     crops = []
     for shift_x, shift_y, growth in product(EDGE_SHIFTS, EDGE_SHIFTS, EDGE_GROWTHS):
+        x, y = box.centre[0] + pad + shift_x, box.centre[1] + pad + shift_y
         half = max((side + growth) / 2, 1.0)
-        centre_x, centre_y = x + shift_x, y + shift_y
-        bounds = (centre_x - half, centre_y - half, centre_x + half, centre_y + half)
-        crops.append(_shrink(picture, bounds))
+        crops.append(_shrink(picture, (x - half, y - half, x + half, y + half)))
     return _features(np.stack(crops), colour)
 
 
@@ -230,5 +217,12 @@ def _shrink(picture: Image.Image, bounds: tuple[float, float, float, float]) -> 
 
 
 def _features(pixels_NTTC: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    """Difference from the background, and its slopes at half the resolution [N, F]."""
     difference = (pixels_NTTC - colour) / 255
-    return difference.reshape(len(difference), -1).astype(np.float32)
+    num, side = difference.shape[:2]
+    coarse = difference.reshape(num, side // 2, 2, side // 2, 2, 3).mean((2, 4))
+    coarse = np.pad(coarse, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    across = coarse[:, 1:-1, 2:] - coarse[:, 1:-1, :-2]
+    down = coarse[:, 2:, 1:-1] - coarse[:, :-2, 1:-1]
+    parts = (difference, SLOPE_WEIGHT * across, SLOPE_WEIGHT * down)
+    return np.concatenate([part.reshape(num, -1) for part in parts], axis=1).astype(np.float32)

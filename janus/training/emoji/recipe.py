@@ -1,0 +1,58 @@
+"""The published recipe of janus-emoji: its sizes and the budget of each stage."""
+
+from janus.config import (
+    ExpertsConfig,
+    JanusConfig,
+    LatentAttentionConfig,
+    TransformerConfig,
+)
+from vision.config import CodebookConfig, VisionConfig
+
+IMAGE_SIZE = 64
+PATCH_SIZE = 8
+WIDTH = 256
+VOCAB_SIZE = 1024
+SEED = 2026
+
+
+def emoji_config(image_token_id: int) -> JanusConfig:
+    """Both encoders, six layers of latent attention (five with experts), both heads: 19 M."""
+    return JanusConfig(
+        image_token_id=image_token_id,
+        transformer=TransformerConfig(
+            vocab_size=VOCAB_SIZE,
+            hidden_size=WIDTH,
+            intermediate_size=768,
+            num_hidden_layers=6,
+            num_attention_heads=4,
+            num_key_value_heads=4,
+            head_dim=32,
+            max_position_embeddings=1024,
+            latent_attention=LatentAttentionConfig(
+                kv_lora_rank=64, qk_nope_head_dim=32, qk_rope_head_dim=32, v_head_dim=64
+            ),
+            experts=ExpertsConfig(
+                n_routed_experts=8,
+                num_experts_per_tok=2,
+                moe_intermediate_size=256,
+                first_k_dense_replace=1,
+            ),
+        ),
+        vision=VisionConfig(
+            hidden_size=256,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            image_size=IMAGE_SIZE,
+            patch_size=PATCH_SIZE,
+            projection_dim=WIDTH,
+        ),
+        codebook=CodebookConfig(
+            num_embeddings=1024,
+            latent_channels=64,
+            base_channels=32,
+            channel_multiplier=(1, 1, 2, 4),
+            num_res_blocks=1,
+            projection_dim=WIDTH,
+            image_token_embed_dim=WIDTH,
+        ),
+    )

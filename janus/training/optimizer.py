@@ -1,0 +1,82 @@
+"""AdamW for weights that compute in bfloat16: float32 masters, clipping, and an average over time.
+
+bfloat16 has 8 bits of precision, too few to add small steps to: the optimiser keeps a float32 copy
+of every weight and rounds it into the model after each step.
+"""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class MasterAdamW:
+    """AdamW on float32 copies of a module's parameters (arXiv 1711.05101).
+
+    Matrices are decayed, vectors (norms, biases) are not. `ema_decay` is the share that the
+    exponential moving average of the weights keeps at each step; see `copy_average_to`.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[nn.Parameter],
+        *,
+        weight_decay: float = 0.05,
+        betas: tuple[float, float] = (0.9, 0.95),
+        max_norm: float = 1.0,
+        ema_decay: float = 0.999,
+    ) -> None:
+        self.parameters = [p for p in parameters if p.requires_grad]
+        self.masters = [p.detach().float().clone() for p in self.parameters]
+        self.average = [m.clone() for m in self.masters]
+        self.max_norm, self.ema_decay = max_norm, ema_decay
+        matrices = [m for m in self.masters if m.ndim > 1]
+        vectors = [m for m in self.masters if m.ndim <= 1]
+        self.adamw = torch.optim.AdamW(
+            [
+                {"params": matrices, "weight_decay": weight_decay},
+                {"params": vectors, "weight_decay": 0.0},
+            ],
+            betas=betas,
+            fused=True,
+        )
+
+    @torch.no_grad()
+    def step(self, lr: float) -> float:
+        """One step with the gradients in the module, which are then dropped. Returns their norm."""
+        for parameter, master in zip(self.parameters, self.masters, strict=True):
+            master.grad = None if parameter.grad is None else parameter.grad.float()
+            parameter.grad = None
+        norm = nn.utils.clip_grad_norm_(self.masters, self.max_norm)
+        for group in self.adamw.param_groups:
+            group["lr"] = lr
+        if math.isfinite(norm):
+            self.adamw.step()
+        torch._foreach_copy_([p.data for p in self.parameters], self.masters)
+        torch._foreach_lerp_(self.average, self.masters, 1 - self.ema_decay)
+        return float(norm)
+
+    @torch.no_grad()
+    def copy_average_to(self, parameters: list[Tensor] | None = None) -> None:
+        """Puts the averaged weights into the module (or into the tensors given)."""
+        torch._foreach_copy_(parameters or [p.data for p in self.parameters], self.average)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"masters": self.masters, "average": self.average, "adamw": self.adamw.state_dict()}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        torch._foreach_copy_(self.masters, state["masters"])
+        torch._foreach_copy_(self.average, state["average"])
+        torch._foreach_copy_([p.data for p in self.parameters], self.masters)
+        self.adamw.load_state_dict(state["adamw"])
+
+
+def warmup_cosine(step: int, *, peak: float, warmup: int, total: int, floor: float = 0.02) -> float:
+    """Learning rate at a step: linear warm-up, then half a cosine down to `floor * peak`."""
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    progress = min((step - warmup) / max(total - warmup, 1), 1.0)
+    return peak * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress)))

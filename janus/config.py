@@ -13,13 +13,13 @@ from vision.config import CodebookConfig, VisionConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class YarnConfig:
-    """Context extension of the rotary embedding (arXiv 2309.00071)."""
+    """Context extension of the rotary embedding (arXiv 2309.00071). An mscale of 0 is none."""
 
     factor: float
     original_max_position_embeddings: int = 4096
     beta_fast: float = 32.0
     beta_slow: float = 1.0
-    mscale: float = 1.0
+    mscale: float = 0.0
     mscale_all_dim: float = 0.0
 
 
@@ -55,6 +55,8 @@ class ExpertsConfig:
             raise ValueError(
                 f"{self.n_routed_experts} experts do not make {self.n_group} groups of two or more"
             )
+        if self.topk_group > self.n_group:
+            raise ValueError(f"{self.topk_group} groups to keep of only {self.n_group}")
         if self.num_experts_per_tok > per_group * self.topk_group:
             raise ValueError(
                 f"{self.num_experts_per_tok} experts a token, but the {self.topk_group} kept "
@@ -121,13 +123,17 @@ class JanusConfig:
 def read_config(config: dict[str, Any]) -> JanusConfig:
     """Reads a `config.json` of either layout. Raises `WeightsMissingError` for anything else."""
     try:
-        if config.get("model_type") == "multi_modality" and "gen_vision_config" in config:
+        if (
+            config.get("model_type") == "multi_modality"
+            and "gen_vision_config" in config
+        ):
             return _read_original(config)
         if config.get("model_type") == "janus":
             return _read_transformers(config)
-    except (KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else error
         raise WeightsMissingError(
-            f"This config.json cannot be used: {error}.",
+            f"This config.json cannot be used: {reason}.",
             "Is it the unchanged file of a Janus checkpoint?",
         ) from error
     raise WeightsMissingError(
@@ -175,7 +181,9 @@ def _read_transformers(config: dict[str, Any]) -> JanusConfig:
 def _read_text_config(text: dict[str, Any]) -> TransformerConfig:
     kind = text.get("model_type", "llama")
     if kind not in ("llama", "deepseek_v3", "glm4_moe"):
-        raise ValueError(f"text_config.model_type is {kind!r}, not llama, deepseek_v3 or glm4_moe")
+        raise ValueError(
+            f"text_config.model_type is {kind!r}, not llama, deepseek_v3 or glm4_moe"
+        )
     if text.get("hidden_act", "silu") != "silu":
         raise ValueError(f"hidden_act is {text['hidden_act']!r}, not 'silu'")
     text = {**_TEXT_DEFAULTS[kind], **text}
@@ -188,7 +196,8 @@ def _read_text_config(text: dict[str, Any]) -> TransformerConfig:
     if kind != "llama":
         settings["experts"] = ExpertsConfig(**_known(ExpertsConfig, text))
     if kind == "deepseek_v3":
-        settings["latent_attention"] = LatentAttentionConfig(**_known(LatentAttentionConfig, text))
+        latent = LatentAttentionConfig(**_known(LatentAttentionConfig, text))
+        settings |= {"latent_attention": latent, "head_dim": latent.qk_rope_head_dim}
     return TransformerConfig(**settings)
 
 
@@ -202,8 +211,41 @@ _TEXT_DEFAULTS: dict[str, dict[str, Any]] = {
         "num_attention_heads": 32,
         "max_position_embeddings": 2048,
     },
-    "deepseek_v3": {"first_k_dense_replace": 3, "routed_scaling_factor": 2.5},
-    "glm4_moe": {"first_k_dense_replace": 1, "rms_norm_eps": 1e-5, "partial_rotary_factor": 0.5},
+    "deepseek_v3": {
+        "vocab_size": 129280,
+        "hidden_size": 7168,
+        "intermediate_size": 18432,
+        "num_hidden_layers": 61,
+        "num_attention_heads": 128,
+        "max_position_embeddings": 4096,
+        "q_lora_rank": 1536,
+        "kv_lora_rank": 512,
+        "qk_nope_head_dim": 128,
+        "qk_rope_head_dim": 64,
+        "v_head_dim": 128,
+        "n_routed_experts": 256,
+        "num_experts_per_tok": 8,
+        "moe_intermediate_size": 2048,
+        "n_group": 8,
+        "topk_group": 4,
+        "first_k_dense_replace": 3,
+        "routed_scaling_factor": 2.5,
+    },
+    "glm4_moe": {
+        "vocab_size": 151552,
+        "hidden_size": 4096,
+        "intermediate_size": 10944,
+        "num_hidden_layers": 46,
+        "num_attention_heads": 96,
+        "num_key_value_heads": 8,
+        "max_position_embeddings": 131072,
+        "rms_norm_eps": 1e-5,
+        "partial_rotary_factor": 0.5,
+        "n_routed_experts": 128,
+        "num_experts_per_tok": 8,
+        "moe_intermediate_size": 1408,
+        "first_k_dense_replace": 1,
+    },
 }
 
 
@@ -219,7 +261,8 @@ def _read_rope(text: dict[str, Any]) -> dict[str, Any]:
         ),
     }
     if kind == "yarn":
-        settings["yarn"] = YarnConfig(**_known(YarnConfig, rope))
+        trained = {"original_max_position_embeddings": text["max_position_embeddings"]}
+        settings["yarn"] = YarnConfig(**trained | _known(YarnConfig, rope))
     return settings
 
 
@@ -250,7 +293,12 @@ def _write_text_config(config: TransformerConfig) -> dict[str, Any]:
 
 # SigLIP towers by the name that the original config gives them.
 _SIGLIP_SIZES: dict[str, dict[str, Any]] = {
-    "siglip_large_patch16_384": {"width": 1024, "layers": 24, "heads": 16, "patch_size": 16},
+    "siglip_large_patch16_384": {
+        "width": 1024,
+        "layers": 24,
+        "heads": 16,
+        "patch_size": 16,
+    },
 }
 
 
@@ -291,9 +339,22 @@ def _read_original(config: dict[str, Any]) -> JanusConfig:
 def _known(kind: type, values: dict[str, Any]) -> dict[str, Any]:
     """The entries that are fields of a dataclass; config files carry much that is not."""
     names = {field.name for field in fields(kind)}
-    return {name: value for name, value in values.items() if name in names and value is not None}
+    return {
+        name: value
+        for name, value in values.items()
+        if name in names and value is not None
+    }
 
 
 def _as_dict(config: Any) -> dict[str, Any]:
-    values = {field.name: getattr(config, field.name) for field in fields(config)}
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+    return {
+        field.name: _as_json(getattr(config, field.name), field.type)
+        for field in fields(config)
+    }
+
+
+def _as_json(value: Any, kind: Any) -> Any:
+    # transformers refuses a whole number where it expects a float.
+    if kind is float:
+        return float(value)
+    return list(value) if isinstance(value, tuple) else value

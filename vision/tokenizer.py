@@ -66,12 +66,14 @@ class ImageEncoder(nn.Module):
         for i, (before, width) in enumerate(pairwise([config.base_channels, *widths])):
             last = i == len(widths) - 1
             level = Level(before, width, config.num_res_blocks, attention=last)
+            # Without residual blocks nothing changes the width before the next level.
+            out = width if config.num_res_blocks else before
             if not last:
-                level.downsample = Downsample(width)
+                level.downsample = Downsample(out)
             self.down.append(level)
-        self.mid = MiddleBlock(widths[-1])
-        self.norm_out = group_norm(widths[-1])
-        self.conv_out = nn.Conv2d(widths[-1], config.latent_channels, 3, padding=1)
+        self.mid = MiddleBlock(out)
+        self.norm_out = group_norm(out)
+        self.conv_out = nn.Conv2d(out, config.latent_channels, 3, padding=1)
 
     def forward(self, pixels_B3HW: Tensor) -> Tensor:
         hidden = self.conv_in(pixels_B3HW)

@@ -153,10 +153,13 @@ def find(name: str) -> CatalogEntry | None:
 
 
 def suggest(name: str) -> list[str]:
-    """Up to three names or hub ids that look like `name`, the closest first."""
-    known = {spelling.casefold(): spelling for entry in CATALOG for spelling in _spellings(entry)}
-    close = get_close_matches(name.strip().casefold(), known, n=3)
-    return [known[spelling] for spelling in close]
+    """Names or hub ids that look like `name`, one for each of up to three models, closest first."""
+    known = {s.casefold(): (s, entry) for entry in CATALOG for s in _spellings(entry)}
+    close = get_close_matches(name.strip().casefold(), known, n=len(known))
+    closest: dict[str, str] = {}
+    for spelling, entry in (known[key] for key in close):
+        closest.setdefault(entry.name, spelling)
+    return list(closest.values())[:3]
 
 
 def bundled_folder() -> Path:

@@ -18,6 +18,7 @@ from weights.layout import CONFIG_FILE
 
 SETTINGS = ("*.json", "*.jinja", "*.model", "*.txt", "LICENSE*")
 WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")  # the first kind present is fetched
+ANSWER_SECONDS = 10.0  # for the hub to say what a model consists of
 
 
 def locate(
@@ -106,10 +107,14 @@ def _list_files(options: dict[str, Any]) -> list[str]:
 
     hub = HfApi(token=options["token"])
     # Here and below: which network exceptions there are depends on huggingface_hub's version.
+    # model_info, because list_repo_files insists for half a minute when there is no network.
     try:
-        return hub.list_repo_files(options["repo_id"], revision=options["revision"])
+        info = hub.model_info(
+            options["repo_id"], revision=options["revision"], timeout=ANSWER_SECONDS
+        )
     except Exception as error:
         raise _failed(options, error) from error
+    return [file.rfilename for file in info.siblings or []]
 
 
 def _from_cache(options: dict[str, Any], failure: DownloadError | None = None) -> Path:

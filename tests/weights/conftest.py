@@ -68,7 +68,10 @@ def _layer(name: str, *shape: int) -> Shapes:
 
 def _vision_tower(width: int, layers: int) -> Shapes:
     root = "vision_model.vision_tower"
-    shapes: Shapes = {f"{root}.pos_embed": (1, 576, width), f"{root}.attn_pool.latent": (1, 1, width)}
+    shapes: Shapes = {
+        f"{root}.pos_embed": (1, 576, width),
+        f"{root}.attn_pool.latent": (1, 1, width),
+    }
     shapes |= _layer(f"{root}.patch_embed.proj", width, 3, 16, 16) | _layer(f"{root}.norm", width)
     for n in range(layers):
         block = f"{root}.blocks.{n}"
@@ -104,7 +107,9 @@ def _tokenizer(channels: int, codes: int) -> Shapes:
     shapes |= _layer(f"{decoder}.norm_out", channels)
     shapes |= _layer(f"{decoder}.conv_out", 3, channels, 3, 3)
     for coder in (encoder, decoder):
-        shapes |= _residual(f"{coder}.mid.0", deepest, deepest) | _attention(f"{coder}.mid.1", deepest)
+        shapes |= _residual(f"{coder}.mid.0", deepest, deepest) | _attention(
+            f"{coder}.mid.1", deepest
+        )
         shapes |= _residual(f"{coder}.mid.2", deepest, deepest)
     return shapes
 

@@ -1,7 +1,7 @@
 """Batches of the emoji world, each a function of (seed, step) alone, so that any run can resume.
 
-`SceneBatches` yields rendered pictures with the text that belongs to them; a worker process makes
-them ahead, so that the cores that train never wait.
+`Pictures` and `Dialogues` say what a batch holds; a worker process makes batches ahead of time, so
+that the cores that train never wait.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,8 +13,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from janus.prompts.chat import ChatTemplate, Turn
+from janus.training.emoji.language import caption, describe_request, prompt, question
 from janus.training.emoji.scenes import Scene, render, sample_scene
-from janus.training.emoji.sprites import Sprites, load_sprites
+from janus.training.emoji.sprites import Sprites
+from janus.training.losses import NO_TARGET
 
 Batch = TypeVar("Batch")
 
@@ -65,4 +68,86 @@ class Pictures:
         return render_batch(scenes, sprites, self.size)
 
 
-__all__ = ["Pictures", "SceneBatches", "load_sprites", "render_batch"]
+@dataclass(frozen=True, slots=True)
+class JointBatch:
+    """One step of the joint stage: B scenes to talk about, C others to draw; padded on the right.
+
+    A dialogue has a target at each position that predicts a word of an answer, NO_TARGET elsewhere.
+    """
+
+    seen_B3SS: Tensor
+    dialogue_ids_BT: Tensor
+    dialogue_targets_BT: Tensor
+    drawn_C3SS: Tensor
+    prompt_ids_CP: Tensor
+    prompt_lengths_C: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogues:
+    """Makes the batches of the joint stage: the first scenes are seen, the others drawn."""
+
+    size: int
+    template: ChatTemplate
+    num_seen: int
+    num_turns: int = 3
+    dropped_prompts: float = 0.1
+
+    def __call__(
+        self, scenes: list[Scene], sprites: Sprites, rng: np.random.Generator
+    ) -> JointBatch:
+        seen, drawn = scenes[: self.num_seen], scenes[self.num_seen :]
+        seen_B3SS = render_batch(seen, sprites, self.size)
+        dialogues = [
+            self._dialogue(scene, picture, sprites, rng)
+            for scene, picture in zip(seen, seen_B3SS, strict=True)
+        ]
+        prompts = [self._prompt(scene, sprites, rng) for scene in drawn]
+        pad = self.template.tokenizer.special.pad
+        return JointBatch(
+            seen_B3SS=seen_B3SS,
+            dialogue_ids_BT=_pad_right([ids for ids, _ in dialogues], pad),
+            dialogue_targets_BT=_pad_right([targets for _, targets in dialogues], NO_TARGET),
+            drawn_C3SS=render_batch(drawn, sprites, self.size),
+            prompt_ids_CP=_pad_right(prompts, pad),
+            prompt_lengths_C=torch.tensor([len(ids) for ids in prompts]),
+        )
+
+    def _dialogue(
+        self, scene: Scene, picture: Tensor, sprites: Sprites, rng: np.random.Generator
+    ) -> tuple[list[int], list[int]]:
+        """Ids and targets of a conversation about one picture; one turn asks for a caption."""
+        special = self.template.tokenizer.special
+        caption_turn = int(rng.integers(self.num_turns))
+        turns: list[Turn] = []
+        ids: list[int] = []
+        targets: list[int] = []
+        for i in range(self.num_turns):
+            asked, answer = _exchange(scene, sprites, rng, as_caption=i == caption_turn)
+            turns.append(Turn("user", asked, (picture,) if i == 0 else ()))
+            prompt_ids = self.template.to_answer(turns).ids
+            answer_ids = [*self.template.tokenizer.encode(f" {answer}"), special.eos]
+            targets += [NO_TARGET] * (len(prompt_ids) - 1 - len(targets)) + answer_ids
+            ids = [*prompt_ids, *answer_ids]
+            turns.append(Turn("assistant", answer))
+        return ids, [*targets, NO_TARGET]
+
+    def _prompt(self, scene: Scene, sprites: Sprites, rng: np.random.Generator) -> list[int]:
+        wanted = self.template.to_draw(prompt(scene, sprites, rng))
+        if rng.random() < self.dropped_prompts:
+            wanted = wanted.unconditional(self.template.tokenizer.special.pad)
+        return list(wanted.ids)
+
+
+def _exchange(
+    scene: Scene, sprites: Sprites, rng: np.random.Generator, *, as_caption: bool
+) -> tuple[str, str]:
+    if as_caption:
+        return describe_request(rng), caption(scene, sprites, rng)
+    asked = question(scene, sprites, rng)
+    return asked.text, asked.answer
+
+
+def _pad_right(rows: list[list[int]], value: int) -> Tensor:
+    length = max(map(len, rows))
+    return torch.tensor([row + [value] * (length - len(row)) for row in rows])

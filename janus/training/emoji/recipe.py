@@ -49,9 +49,9 @@ def emoji_config(image_token_id: int) -> JanusConfig:
         codebook=CodebookConfig(
             num_embeddings=1024,
             latent_channels=64,
-            base_channels=32,
-            channel_multiplier=(1, 1, 2, 4),
-            num_res_blocks=1,
+            base_channels=64,
+            channel_multiplier=(1, 1, 1, 3),
+            num_res_blocks=0,
             projection_dim=WIDTH,
             image_token_embed_dim=WIDTH,
         ),

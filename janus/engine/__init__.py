@@ -1,0 +1,1 @@
+"""The one decode loop: requests in, tokens out, a step at a time."""

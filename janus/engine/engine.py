@@ -1,0 +1,175 @@
+"""The one decode loop: requests in, a step at a time, ids out.
+
+Each step advances every running sequence by one id: answers, and pictures in pairs of rows, in the
+same forward pass. Whoever owns the engine calls `step`, from one thread. Knows no words and decodes
+no pictures.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from janus.engine.request import ImageRequest, Sequence, TextRequest, Ticket
+from janus.engine.runner import Runner
+from janus.engine.scheduler import Scheduler, slots_of, units
+from janus.errors import ContextError, UsageError, as_janus_error
+from janus.generation.results import FinishReason
+from janus.model.model import JanusModel
+from janus.prompts.batch import Prompt
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Event:
+    """What a step brought to one ticket: the new id of some of its sequences, by their index.
+
+    Empty where the ticket ended without a new id: an answer at its end mark, or a failure.
+    """
+
+    ticket: Ticket
+    new_ids: dict[int, int]
+
+
+class Engine:
+    """`num_slots` rows of at most `length` tokens at a time; a guided picture takes two rows."""
+
+    def __init__(
+        self, model: JanusModel, *, num_slots: int, length: int, placeholder_id: int
+    ) -> None:
+        self.config = model.config
+        self.num_slots, self.length = num_slots, length
+        self.placeholder_id = placeholder_id
+        self.scheduler = Scheduler(num_slots)
+        self.runner = Runner(
+            model, num_slots=num_slots, length=length, placeholder_id=placeholder_id
+        )
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self.scheduler.running or self.scheduler.waiting)
+
+    def submit(self, request: TextRequest | ImageRequest) -> Ticket:
+        """Queues a request; its first ids appear in the step that admits it.
+
+        Raises:
+            ContextError: prompt and answer do not fit into a slot.
+            UsageError: it could never run here, or its pictures and placeholders do not agree.
+        """
+        if not request.prompt.ids:
+            raise UsageError("The prompt is empty.")
+        ticket = Ticket(request, self.config.num_image_tokens)
+        for prompt in ticket.sequences[0].prompts:
+            self._check_ids(prompt)
+            self._check_pixels(prompt)
+        self._check_size(ticket)
+        self.scheduler.add(ticket)
+        return ticket
+
+    def step(self) -> list[Event]:
+        """One id for every running sequence. A failure ends the tickets behind it, not the engine.
+
+        Where some sequences are new, the failure is theirs: the others have lost nothing, and
+        simply repeat the step.
+        """
+        self.scheduler.admit()
+        running = self.scheduler.running
+        if not running:
+            return []
+        try:
+            chosen = self.runner.step(running)
+        except Exception as error:
+            logging.getLogger(__name__).exception("a step failed")
+            events = self._fail([s for s in running if not s.ids] or running, error)
+        else:
+            events = _record(chosen)
+        self.scheduler.release_finished()
+        return events
+
+    def cancel(self, ticket: Ticket, reason: FinishReason = "cancelled") -> None:
+        """Ends what is unfinished, waiting or running, and frees its slots at once."""
+        _end(ticket, reason)
+        self.scheduler.release_finished()
+
+    def run(self, ticket: Ticket) -> Iterator[Ticket]:
+        """Steps until the ticket is done, and yields it whenever it has come further.
+
+        Other tickets advance in the same steps. Giving up the iterator cancels the ticket.
+
+        Raises:
+            JanusError: what the ticket failed with.
+        """
+        seen = 0
+        try:
+            while True:
+                if ticket.num_steps > seen or ticket.done:
+                    seen = ticket.num_steps
+                    yield ticket
+                if ticket.done:
+                    break
+                self.step()
+        finally:
+            self.cancel(ticket)
+        if ticket.error:
+            raise ticket.error
+
+    def _fail(self, sequences: list[Sequence], error: Exception) -> list[Event]:
+        # Without its traceback, whose frames would keep the tensors of the failed step alive.
+        shown = as_janus_error(error) or error.with_traceback(None)
+        tickets = dict.fromkeys(sequence.ticket for sequence in sequences)
+        for ticket in tickets:
+            ticket.error = shown
+            _end(ticket, "failed")
+        return [Event(ticket, {}) for ticket in tickets]
+
+    def _check_ids(self, prompt: Prompt) -> None:
+        num_words = self.config.transformer.vocab_size
+        if not 0 <= min(prompt.ids) <= max(prompt.ids) < num_words:
+            raise UsageError(
+                f"The prompt has the ids {min(prompt.ids)} to {max(prompt.ids)}, but the model "
+                f"knows 0 to {num_words - 1}.",
+                "Were tokenizer and model made for each other?",
+            )
+
+    def _check_pixels(self, prompt: Prompt) -> None:
+        side = self.config.vision.image_size
+        shape = (0, 3, side, side) if prompt.pixels is None else tuple(prompt.pixels.shape)
+        if len(shape) != 4 or shape[1:] != (3, side, side):
+            raise UsageError(f"Pictures have the shape {shape}, not [number, 3, {side}, {side}].")
+        # A number that is not finite would stay in the cache and reach the slot's next user.
+        if prompt.pixels is not None and not prompt.pixels.isfinite().all():
+            raise UsageError("A picture has pixels that are not finite numbers.")
+        needed = shape[0] * self.config.num_image_tokens
+        found = prompt.ids.count(self.placeholder_id)
+        if found != needed:
+            raise UsageError(
+                f"{shape[0]} pictures need {needed} placeholders in the prompt, but it has {found}."
+            )
+
+    def _check_size(self, ticket: Ticket) -> None:
+        prompt, output = len(ticket.request.prompt), ticket.sequences[0].limit
+        if prompt + output > self.length:
+            raise ContextError(
+                f"A prompt of {prompt} tokens and a result of {output} make {prompt + output}, "
+                f"but there is room for {self.length}.",
+                "Shorten the prompt, or ask for less.",
+            )
+        needed = max(slots_of(unit) for unit in units(ticket))
+        if needed > self.num_slots:
+            raise UsageError(
+                f"The request takes {needed} rows at once, but there are {self.num_slots}.",
+                "Ask for fewer reference pictures at once, or turn guidance off.",
+            )
+
+
+def _record(chosen: list[tuple[Sequence, int]]) -> list[Event]:
+    """Hands out the new ids; one event a ticket."""
+    new_ids: dict[Ticket, dict[int, int]] = {}
+    for sequence, token in chosen:
+        of_ticket = new_ids.setdefault(sequence.ticket, {})
+        if sequence.record(token):
+            of_ticket[sequence.index] = token
+    return [Event(ticket, ids) for ticket, ids in new_ids.items()]
+
+
+def _end(ticket: Ticket, reason: FinishReason) -> None:
+    for sequence in ticket.sequences:
+        sequence.finish_reason = sequence.finish_reason or reason

@@ -1,0 +1,54 @@
+"""Who runs next: waiting sequences in, running sequences with cache slots out.
+
+First come, first served, and nobody overtakes: a sequence that needs two slots is not starved by
+later ones that need one. Slots are given at admission and taken back at the end. Runs nothing.
+"""
+
+from collections import deque
+
+from janus.engine.request import Sequence, Ticket
+
+# Sequences that are admitted together.
+Unit = tuple[Sequence, ...]
+
+
+class Scheduler:
+    def __init__(self, num_slots: int) -> None:
+        self.num_slots = num_slots
+        self.waiting: deque[Unit] = deque()
+        self.running: list[Sequence] = []
+        self._free = list(range(num_slots))[::-1]
+
+    @property
+    def num_free(self) -> int:
+        return len(self._free)
+
+    def add(self, ticket: Ticket) -> None:
+        self.waiting.extend(units(ticket))
+
+    def admit(self) -> None:
+        """Gives slots to waiting units, in order, until one does not fit."""
+        while self.waiting and slots_of(self.waiting[0]) <= self.num_free:
+            for sequence in self.waiting.popleft():
+                sequence.slots = tuple(self._free.pop() for _ in range(sequence.num_slots))
+                self.running.append(sequence)
+
+    def release_finished(self) -> None:
+        """Takes back the slots of running sequences that ended, and forgets waiting ones."""
+        for sequence in self.running:
+            if sequence.finish_reason:
+                self._free.extend(sequence.slots)
+                sequence.slots = ()
+        self.running = [s for s in self.running if not s.finish_reason]
+        self.waiting = deque(unit for unit in self.waiting if not unit[0].finish_reason)
+
+
+def units(ticket: Ticket) -> list[Unit]:
+    """One unit a sequence; the pictures of a reference drawing share one generator and stay whole."""
+    if ticket.sequences[0].is_reference:
+        return [ticket.sequences]
+    return [(sequence,) for sequence in ticket.sequences]
+
+
+def slots_of(unit: Unit) -> int:
+    return sum(sequence.num_slots for sequence in unit)

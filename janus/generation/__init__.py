@@ -1,0 +1,1 @@
+"""What a request may ask for, how an id is chosen, and what comes back."""

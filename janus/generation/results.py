@@ -1,0 +1,81 @@
+"""What comes back from drawing and writing.
+
+Plain values: finished pictures with the settings that made them, one step of a drawing in
+progress, an answer with its counts. Nothing here knows models or tensors.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from PIL import Image
+
+from janus.errors import UsageError
+from janus.metadata import file_name, write_png
+
+FinishReason = Literal["stop", "length", "cancelled", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Picture:
+    """A drawn picture, its code ids in raster order, and all that is needed to draw it again."""
+
+    image: Image.Image
+    ids: tuple[int, ...] = field(repr=False)
+    seed: int
+    settings: Mapping[str, Any]
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write a PNG that carries the settings; a folder gets a file with a telling name.
+
+        Raises:
+            UsageError: the name asks for another format than PNG.
+            SaveError: the folder does not exist, is full or may not be written to.
+        """
+        target = Path(path)
+        if target.is_dir():
+            model, prompt = str(self.settings.get("model", "")), self.settings.get("prompt", "")
+            target = target / file_name(model, self.seed, prompt)
+        suffix = target.suffix.lower()
+        if suffix != ".png" and suffix in Image.registered_extensions():
+            raise UsageError(
+                f"Cannot save '{target}': pictures are saved as PNG, which carries their settings.",
+                f"Name it {target.stem}.png, or use .image.save() to save the picture alone.",
+            )
+        write_png(self.image, target, {**self.settings, "seed": self.seed})
+        return target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DrawStep:
+    """A drawing after `index` of `total` steps. A preview costs nothing until it is asked for."""
+
+    index: int
+    total: int
+    make_preview: Callable[[], Image.Image] = field(repr=False)
+    pictures: tuple[Picture, ...] | None = None
+
+    @property
+    def fraction(self) -> float:
+        """How much is done, 0 to 1."""
+        return self.index / self.total
+
+    @property
+    def finished(self) -> bool:
+        return self.pictures is not None
+
+    def preview(self) -> Image.Image:
+        """The picture so far; several pictures as one contact sheet."""
+        return self.make_preview()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextResult:
+    """An answer, why it ended, and how many tokens went in and came out."""
+
+    text: str
+    finish_reason: FinishReason
+    prompt_tokens: int
+    completion_tokens: int

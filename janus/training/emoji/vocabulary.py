@@ -1,0 +1,50 @@
+"""The vocabulary of janus-emoji: byte-level BPE over the sentences of its world.
+
+Any text can be encoded (all bytes are in it); the words of the emoji world take one or two ids.
+"""
+
+import numpy as np
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from janus.prompts.tokenizer import (
+    ASSISTANT,
+    BOS,
+    EOS,
+    IMAGE,
+    IMAGE_END,
+    IMAGE_START,
+    PAD,
+    USER,
+    JanusTokenizer,
+)
+from janus.training.emoji.language import caption, describe_request, prompt, question
+from janus.training.emoji.scenes import sample_scene
+from janus.training.emoji.sprites import Sprites
+
+SPECIAL_TOKENS = (BOS, EOS, PAD, IMAGE_START, IMAGE_END, IMAGE, USER, ASSISTANT)
+
+
+def train_vocabulary(sprites: Sprites, *, size: int, seed: int) -> JanusTokenizer:
+    """Learns merges from sentences of training scenes; the same seed gives the same vocabulary."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=[AddedToken(token, normalized=False) for token in SPECIAL_TOKENS],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(_sentences(sprites, seed), trainer)
+    return JanusTokenizer(tokenizer)
+
+
+def _sentences(sprites: Sprites, seed: int, num_scenes: int = 20_000):
+    """As they stand in a prompt: after a colon, so words begin with a space."""
+    rng = np.random.default_rng(seed)
+    for _ in range(num_scenes):
+        scene = sample_scene(rng, sprites, False)
+        asked = question(scene, sprites, rng)
+        yield f": {prompt(scene, sprites, rng)}\n\n"
+        yield f"\n{describe_request(rng)}\n\n: {caption(scene, sprites, rng)}"
+        yield f"\n{asked.text}\n\n: {asked.answer}"

@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from janus.errors import SaveError, UsageError
+from janus.generation.results import DrawStep, Picture
+from janus.metadata import read_settings
+
+
+@pytest.fixture
+def picture():
+    settings = {"model": "janus-emoji", "prompt": "two red hearts", "guidance": 5.0}
+    return Picture(image=Image.new("RGB", (4, 4), "red"), ids=(1, 2), seed=7, settings=settings)
+
+
+@pytest.mark.parametrize("name", ["heart.png", "heart.PNG", "heart"])
+def test_saved_picture_carries_its_settings(picture, tmp_path, name):
+    path = picture.save(tmp_path / name)
+    assert path == tmp_path / name
+    assert read_settings(path) == {**picture.settings, "seed": 7}
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+
+
+def test_a_folder_gets_a_telling_name(picture, tmp_path):
+    path = picture.save(str(tmp_path))
+    assert path.parent == tmp_path
+    assert path.name == "janus-emoji_7_two-red-hearts.png"
+    assert path.is_file()
+
+
+def test_other_formats_and_missing_folders_are_refused(picture, tmp_path):
+    with pytest.raises(UsageError, match="PNG"):
+        picture.save(tmp_path / "heart.jpg")
+    with pytest.raises(SaveError):
+        picture.save(tmp_path / "nowhere" / "heart.png")
+    assert not list(Path(tmp_path).iterdir())
+
+
+def test_preview_is_made_only_when_asked_for(picture):
+    made = []
+
+    def make() -> Image.Image:
+        made.append(1)
+        return picture.image
+
+    step = DrawStep(index=3, total=12, make_preview=make)
+    assert (step.fraction, step.finished, made) == (0.25, False, [])
+    assert step.preview() is picture.image
+    assert made == [1]
+    assert DrawStep(index=12, total=12, make_preview=make, pictures=(picture,)).finished

@@ -123,10 +123,7 @@ class JanusConfig:
 def read_config(config: dict[str, Any]) -> JanusConfig:
     """Reads a `config.json` of either layout. Raises `WeightsMissingError` for anything else."""
     try:
-        if (
-            config.get("model_type") == "multi_modality"
-            and "gen_vision_config" in config
-        ):
+        if config.get("model_type") == "multi_modality" and "gen_vision_config" in config:
             return _read_original(config)
         if config.get("model_type") == "janus":
             return _read_transformers(config)
@@ -181,9 +178,7 @@ def _read_transformers(config: dict[str, Any]) -> JanusConfig:
 def _read_text_config(text: dict[str, Any]) -> TransformerConfig:
     kind = text.get("model_type", "llama")
     if kind not in ("llama", "deepseek_v3", "glm4_moe"):
-        raise ValueError(
-            f"text_config.model_type is {kind!r}, not llama, deepseek_v3 or glm4_moe"
-        )
+        raise ValueError(f"text_config.model_type is {kind!r}, not llama, deepseek_v3 or glm4_moe")
     if text.get("hidden_act", "silu") != "silu":
         raise ValueError(f"hidden_act is {text['hidden_act']!r}, not 'silu'")
     text = {**_TEXT_DEFAULTS[kind], **text}
@@ -293,12 +288,7 @@ def _write_text_config(config: TransformerConfig) -> dict[str, Any]:
 
 # SigLIP towers by the name that the original config gives them.
 _SIGLIP_SIZES: dict[str, dict[str, Any]] = {
-    "siglip_large_patch16_384": {
-        "width": 1024,
-        "layers": 24,
-        "heads": 16,
-        "patch_size": 16,
-    },
+    "siglip_large_patch16_384": {"width": 1024, "layers": 24, "heads": 16, "patch_size": 16},
 }
 
 
@@ -339,17 +329,12 @@ def _read_original(config: dict[str, Any]) -> JanusConfig:
 def _known(kind: type, values: dict[str, Any]) -> dict[str, Any]:
     """The entries that are fields of a dataclass; config files carry much that is not."""
     names = {field.name for field in fields(kind)}
-    return {
-        name: value
-        for name, value in values.items()
-        if name in names and value is not None
-    }
+    return {name: value for name, value in values.items() if name in names and value is not None}
 
 
 def _as_dict(config: Any) -> dict[str, Any]:
     return {
-        field.name: _as_json(getattr(config, field.name), field.type)
-        for field in fields(config)
+        field.name: _as_json(getattr(config, field.name), field.type) for field in fields(config)
     }
 
 

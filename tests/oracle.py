@@ -56,12 +56,7 @@ _EXPERTS = {
     "first_k_dense_replace": 0,
     "routed_scaling_factor": 1.0,
 }
-_GROUPS = {
-    "n_routed_experts": 16,
-    "n_group": 4,
-    "topk_group": 2,
-    "routed_scaling_factor": 2.5,
-}
+_GROUPS = {"n_routed_experts": 16, "n_group": 4, "topk_group": 2, "routed_scaling_factor": 2.5}
 _YARN = {
     "rope_type": "yarn",
     "rope_theta": 10000.0,
@@ -79,15 +74,9 @@ _LATENT = {
     "qk_rope_head_dim": 8,
     "v_head_dim": 16,
 }
-_GLM = {
-    "model_type": "glm4_moe",
-    **_SIZES,
-    **_EXPERTS,
-    "head_dim": 12,
-    "partial_rotary_factor": 1,
-}
+_GLM = {"model_type": "glm4_moe", **_SIZES, **_EXPERTS, "head_dim": 12, "partial_rotary_factor": 1}
 
-# Each line turns something on that the line of its kind above it does not have.
+# Each turns on something that the first of its kind does not have.
 TEXT: dict[str, dict[str, Any]] = {
     "llama": _LLAMA,
     "llama, grouped keys of a width of their own": _LLAMA
@@ -95,32 +84,26 @@ TEXT: dict[str, dict[str, Any]] = {
     "llama, biases": _LLAMA | {"attention_bias": True},
     "llama, yarn": _LLAMA | {"rope_parameters": _YARN},
     "deepseek": _LATENT,
-    "deepseek, compressed queries": _LATENT
-    | {"q_lora_rank": 24, "first_k_dense_replace": 1},
+    "deepseek, compressed queries": _LATENT | {"q_lora_rank": 24, "first_k_dense_replace": 1},
     "deepseek, groups of experts": _LATENT | _GROUPS | {"n_shared_experts": 2},
     "deepseek, gates as they are": _LATENT
     | {"norm_topk_prob": False, "routed_scaling_factor": 2.0},
-    "deepseek, halves rotated": _LATENT
-    | {"rope_interleave": False, "rms_norm_eps": 1e-3},
+    "deepseek, halves rotated": _LATENT | {"rope_interleave": False, "rms_norm_eps": 1e-3},
     "deepseek, biases": _LATENT | {"q_lora_rank": 24, "attention_bias": True},
-    "deepseek, yarn": _LATENT
-    | {"rope_parameters": _YARN | {"mscale": 1.0, "mscale_all_dim": 0.7}},
+    "deepseek, yarn": _LATENT | {"rope_parameters": _YARN | {"mscale": 1.0, "mscale_all_dim": 0.7}},
     "deepseek, yarn for queries and keys alone": _LATENT
     | {"rope_parameters": _YARN | {"mscale_all_dim": 1.0}},
     "glm": _GLM,
     "glm, half rotated, norms of queries and keys": _GLM
     | {"partial_rotary_factor": 0.5, "use_qk_norm": True, "rms_norm_eps": 1e-3},
-    "glm, biases, grouped keys": _GLM
-    | {"attention_bias": True, "num_key_value_heads": 2},
-    "glm, groups of experts, one layer dense": _GLM
-    | _GROUPS
-    | {"first_k_dense_replace": 1},
+    "glm, biases, grouped keys": _GLM | {"attention_bias": True, "num_key_value_heads": 2},
+    "glm, groups of experts, one layer dense": _GLM | _GROUPS | {"first_k_dense_replace": 1},
 }
 PLAIN = ("llama", "deepseek", "glm")  # one of each kind
 
 
 def their_config(text: dict[str, Any], **sections: dict[str, Any]) -> TheirConfig:
-    """A configuration that stock transformers can see and draw with; `sections` change its parts."""
+    """A configuration that stock transformers sees and draws with; `sections` change its parts."""
     return TheirConfig(
         text_config={**text, "tie_word_embeddings": False},
         vision_config=VISION | sections.get("vision_config", {}),
@@ -135,7 +118,7 @@ def our_config(name: str) -> JanusConfig:
     return read_config(their_config(TEXT[name]).to_dict())
 
 
-def oracle(name: str, *, seed: int = 0, **sections: dict[str, Any]) -> Any:
+def oracle(name: str, **sections: dict[str, Any]) -> Any:
     """Transformers' model with the text config of this name, ready to see and to draw."""
     theirs = JanusForConditionalGeneration(their_config(TEXT[name], **sections))
     theirs.generation_config = GenerationConfig(
@@ -144,16 +127,13 @@ def oracle(name: str, *, seed: int = 0, **sections: dict[str, Any]) -> Any:
         pad_token_id=PAD,
         generation_kwargs={"boi_token_id": BEGIN_OF_IMAGE},
     )
-    return randomize(theirs, seed).eval()
+    return randomize(theirs).eval()
 
 
 def ours_from(theirs: Any) -> JanusModel:
     """Our model with the configuration and the weights of theirs: all of them, and no others."""
     ours = JanusModel(read_config(theirs.config.to_dict()))
-    weights = {
-        name.removeprefix("model."): tensor
-        for name, tensor in theirs.state_dict().items()
-    }
+    weights = {name.removeprefix("model."): tensor for name, tensor in theirs.state_dict().items()}
     ours.load_state_dict(weights)
     return ours.eval()
 

@@ -77,7 +77,7 @@ class ReferenceDrawing:
     """All pictures of one request, sampled as the original code does.
 
     Guidance in the model's own dtype, softmax, and one multinomial draw over all pictures from one
-    generator (deepseek-ai/Janus, generation_inference.py). Ids therefore depend on count and device.
+    generator (deepseek-ai/Janus, generation_inference.py): ids depend on count and device.
     """
 
     def __init__(

@@ -14,6 +14,7 @@ from janus.generation.params import LARGEST_SEED, DrawParams, TextParams
 from janus.generation.results import FinishReason
 from janus.prompts.batch import Prompt
 
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TextRequest:
     """One answer. The seed here counts, not that of the params; stop texts are the caller's."""

@@ -27,7 +27,7 @@ class Runner:
 
     @property
     def device(self) -> torch.device:
-        return self.model.lm_head.weight.device
+        return self.model.language_model.embed_tokens.weight.device
 
     @torch.inference_mode()
     def step(self, sequences: list[Sequence]) -> list[tuple[Sequence, int]]:
@@ -56,7 +56,7 @@ class Runner:
         hidden_ND = torch.cat([self.model.embed_image(codes_N), self.model.embed_text(words_N)])
         pixels = [row.tokens.pixels for row in rows if row.tokens.pixels is not None]
         if pixels:
-            places_M = torch.tensor(self._placeholders(rows), device=self.device)
+            places_M = torch.tensor(self._placeholders(rows), dtype=torch.long, device=self.device)
             seen_BID = self.model.see(torch.cat(pixels).to(self.device))
             hidden_ND[places_M] = seen_BID.flatten(0, 1)
         return hidden_ND

@@ -44,7 +44,7 @@ class Scheduler:
 
 
 def units(ticket: Ticket) -> list[Unit]:
-    """One unit a sequence; the pictures of a reference drawing share one generator and stay whole."""
+    """One a sequence; the pictures of a reference drawing share a generator and stay together."""
     if ticket.sequences[0].is_reference:
         return [ticket.sequences]
     return [(sequence,) for sequence in ticket.sequences]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.decoders import DecodeStream
+from tokenizers.processors import TemplateProcessing
 
 from janus.errors import WeightsMissingError
 
@@ -83,6 +84,9 @@ class JanusTokenizer:
                 f"{path} cannot be read: {error}.", "Download it again."
             ) from error
 
+    def __len__(self) -> int:
+        return self._tokenizer.get_vocab_size()
+
     def id_of(self, token: str) -> int | None:
         """Id of a special token, or None where this tokenizer does not have it."""
         return self._tokenizer.token_to_id(token)
@@ -101,8 +105,17 @@ class JanusTokenizer:
         """A decoder that takes ids one by one."""
         return TextStream(self._tokenizer)
 
-    def to_json(self) -> str:
-        return self._tokenizer.to_str(pretty=True)
+    def to_json(self, *, bos_first: bool = False) -> str:
+        """The tokenizer as a `tokenizer.json`, for `bos_first` one that begins every text with BOS.
+
+        Ours never does so by itself; transformers expects its tokenizers to.
+        """
+        tokenizer = Tokenizer.from_str(self._tokenizer.to_str())
+        if bos_first:
+            tokenizer.post_processor = TemplateProcessing(
+                single=f"{BOS} $A", pair=f"{BOS} $A {BOS} $B", special_tokens=[(BOS, self.special.bos)]
+            )
+        return tokenizer.to_str(pretty=True)
 
     def _without_specials(self, text: str) -> list[str]:
         """The text cut inside every special token that it spells, so that none is recognised."""

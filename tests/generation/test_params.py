@@ -58,11 +58,11 @@ def test_wrong_nature_is_refused(cls, values):
 
 
 def test_values_get_the_type_of_their_knob():
-    params = DrawParams(guidance=5, count=4.0, seed=LARGEST_SEED)
+    params = settings_from(DrawParams, {"guidance": 5, "count": 4.0, "seed": LARGEST_SEED})
     assert (type(params.guidance), type(params.count)) == (float, int)
     assert params.seed == LARGEST_SEED
-    assert TextParams(stop="end").stop == ("end",)
-    assert TextParams(stop=["a", "b"]).stop == ("a", "b")
+    assert settings_from(TextParams, {"stop": "end"}).stop == ("end",)
+    assert settings_from(TextParams, {"stop": ["a", "b"]}).stop == ("a", "b")
 
 
 def test_mapping_takes_the_names_of_the_field():

@@ -77,7 +77,7 @@ def test_steps_of_one_seed_are_as_random_as_seeds():
         (DrawParams(top_k=3), {0, 1, 4}),
         (DrawParams(top_k=99), set(range(6))),
         (DrawParams(top_p=0.01), {0}),
-        (DrawParams(top_p=0.7), {0, 1, 4}),  # 0.47 + 0.17 + 0.28
+        (DrawParams(top_p=0.8), {0, 1, 4}),  # 0.47 + 0.29 + 0.17
         (DrawParams(top_k=2, top_p=0.7), {0, 4}),  # 0.62 + 0.38
         (DrawParams(top_k=2, top_p=0.6), {0}),
         (TextParams(temperature=0.0, top_k=3, top_p=0.1), {0}),
@@ -85,7 +85,7 @@ def test_steps_of_one_seed_are_as_random_as_seeds():
 )
 def test_choices_stay_within_top_k_and_top_p(params, allowed):
     logits = [2.0, 1.0, -0.5, -1.0, 1.5, -2.0]
-    assert set(sample(logits, params, range(400)).tolist()) == allowed
+    assert set(sample(logits, params, range(2000)).tolist()) == allowed
 
 
 def test_filters_keep_logits_and_agree_with_the_definition():
@@ -135,4 +135,6 @@ def test_temperature_zero_and_almost_zero_take_the_largest():
     logits = torch.randn(20, 100, generator=torch.Generator().manual_seed(2))
     for temperature in (0.0, 1e-30):
         params = [DrawParams(temperature=temperature)] * 20
-        assert torch.equal(choose(logits, Sampling.of(params, [0] * 20, [0] * 20)), logits.argmax(1))
+        assert torch.equal(
+            choose(logits, Sampling.of(params, [0] * 20, [0] * 20)), logits.argmax(1)
+        )

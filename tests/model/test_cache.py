@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 
 from janus.config import LatentAttentionConfig, TransformerConfig
-from janus.model.attention import attend_complete
-from janus.model.cache import Cache, Rows
-from janus.model.latent_attention import LatentAttention
+from janus.model.cache import Cache, LayerCache, Rows
+from janus.model.latent_attention import LatentAttention, new_latent_cache
 from janus.model.rotary import rotation
 from janus.model.transformer import Transformer
 from tests.oracle import TEXT, our_config, randomize, relative_error
@@ -48,11 +47,7 @@ def alone(transformer: Transformer, hidden_TD: Tensor) -> Tensor:
 
 
 def in_pieces(
-    transformer: Transformer,
-    hidden_TD: Tensor,
-    pieces: list[int],
-    cache: Cache,
-    slot: int,
+    transformer: Transformer, hidden_TD: Tensor, pieces: list[int], cache: Cache, slot: int
 ) -> Tensor:
     start, found = 0, []
     for count in pieces:
@@ -65,21 +60,15 @@ def in_pieces(
 def cut(length: int, rng: random.Random) -> list[int]:
     """Pieces of random sizes, single tokens among them, that add up to `length`."""
     marks = sorted(rng.sample(range(1, length), rng.randrange(length)))
-    return [
-        end - start for start, end in zip([0, *marks], [*marks, length], strict=True)
-    ]
+    return [end - start for start, end in zip([0, *marks], [*marks, length], strict=True)]
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_any_pieces_give_the_whole(transformer: Transformer, seed: int) -> None:
     length = random.Random(seed).randrange(8, LENGTH)
-    pieces = {0: [1] * length, 1: [length]}.get(seed) or cut(
-        length, random.Random(seed)
-    )
+    pieces = {0: [1] * length, 1: [length]}.get(seed) or cut(length, random.Random(seed))
     hidden_TD = sequence(transformer, length, seed)
-    cached = in_pieces(
-        transformer, hidden_TD, pieces, transformer.new_cache(2, LENGTH), slot=1
-    )
+    cached = in_pieces(transformer, hidden_TD, pieces, transformer.new_cache(2, LENGTH), slot=1)
     assert relative_error(cached, alone(transformer, hidden_TD)) <= 1e-5
 
 
@@ -87,21 +76,14 @@ def test_any_pieces_give_the_whole(transformer: Transformer, seed: int) -> None:
 def test_rows_do_not_see_each_other(transformer: Transformer, seed: int) -> None:
     rng = random.Random(seed)
     lengths = [rng.randrange(3, LENGTH) for _ in range(5)]
-    sequences = [
-        sequence(transformer, length, 10 * seed + i) for i, length in enumerate(lengths)
-    ]
-    batched = decode_together(
-        transformer, sequences, [cut(length, rng) for length in lengths], rng
-    )
+    sequences = [sequence(transformer, length, 10 * seed + i) for i, length in enumerate(lengths)]
+    batched = decode_together(transformer, sequences, [cut(length, rng) for length in lengths], rng)
     for row, hidden_TD in zip(batched, sequences, strict=True):
         assert relative_error(row, alone(transformer, hidden_TD)) <= 1e-5
 
 
 def decode_together(
-    transformer: Transformer,
-    sequences: list[Tensor],
-    pieces: list[list[int]],
-    rng: random.Random,
+    transformer: Transformer, sequences: list[Tensor], pieces: list[list[int]], rng: random.Random
 ) -> list[Tensor]:
     """Some of the rows take their next piece in each step, in slots of any order."""
     cache = transformer.new_cache(len(sequences), LENGTH)
@@ -117,9 +99,7 @@ def decode_together(
             starts=tuple(starts[i] for i in taken),
             slots=tuple(slots[i] for i in taken),
         )
-        new = [
-            sequences[i][starts[i] :][:n] for i, n in zip(taken, counts, strict=True)
-        ]
+        new = [sequences[i][starts[i] :][:n] for i, n in zip(taken, counts, strict=True)]
         hidden_ND = transformer(torch.cat(new), rows, cache)
         for i, piece in zip(taken, hidden_ND.split(counts), strict=True):
             found[i].append(piece)
@@ -129,24 +109,16 @@ def decode_together(
 
 def test_a_slot_forgets_the_row_before(transformer: Transformer) -> None:
     fresh, used = transformer.new_cache(1, LENGTH), transformer.new_cache(1, LENGTH)
-    in_pieces(
-        transformer, 100 * sequence(transformer, LENGTH, 1), [LENGTH], used, slot=0
-    )
+    in_pieces(transformer, 100 * sequence(transformer, LENGTH, 1), [LENGTH], used, slot=0)
     hidden_TD = sequence(transformer, 9, 2)
     expected = in_pieces(transformer, hidden_TD, [4, 1, 3, 1], fresh, slot=0)
-    assert torch.equal(
-        in_pieces(transformer, hidden_TD, [4, 1, 3, 1], used, slot=0), expected
-    )
+    assert torch.equal(in_pieces(transformer, hidden_TD, [4, 1, 3, 1], used, slot=0), expected)
 
 
-def test_a_long_neighbour_in_the_batch_leaves_no_trace(
-    transformer: Transformer,
-) -> None:
+def test_a_long_neighbour_in_the_batch_leaves_no_trace(transformer: Transformer) -> None:
     """Single-token rows are read up to the longest of them, over what a slot held before."""
     cache = transformer.new_cache(2, LENGTH)
-    in_pieces(
-        transformer, 100 * sequence(transformer, LENGTH, 1), [LENGTH], cache, slot=0
-    )
+    in_pieces(transformer, 100 * sequence(transformer, LENGTH, 1), [LENGTH], cache, slot=0)
     long_TD, short_TD = sequence(transformer, 20, 2), sequence(transformer, 5, 3)
     in_pieces(transformer, long_TD[:-1], [19], cache, slot=1)
     in_pieces(transformer, short_TD[:-1], [4], cache, slot=0)
@@ -168,43 +140,28 @@ def test_absorbed_attention_is_expanded_attention(
         qk_rope_head_dim=rope,
         v_head_dim=value,
     )
-    config = TransformerConfig(
-        hidden_size=48, num_attention_heads=4, latent_attention=latent
-    )
+    config = TransformerConfig(hidden_size=48, num_attention_heads=4, latent_attention=latent)
     attention = LatentAttention(config).requires_grad_(False)
     randomize(attention)
     hidden_TD = torch.randn(11, 48, generator=torch.Generator().manual_seed(0))
-    rows = Rows.uniform(1, 11)
-    turn = rotation(config, rows.positions_N, torch.float32)
-    q_THq, c_Tc = (
-        attention._queries(hidden_TD, turn),
-        attention._compress(hidden_TD, turn),
-    )
-    expanded_THv = attend_complete(
-        q_THq, *attention._expand(c_Tc), rows, scale=attention.scale
-    )
+    cache = new_latent_cache(config, 1, 11, like=hidden_TD)
 
-    # One row for each position, all of them looking at the same compressed vectors.
-    visible_T11T = torch.ones(11, 11, dtype=torch.bool).tril()[:, None, None]
-    absorbed_THv = attention.attend_absorbed(
-        q_THq, c_Tc.expand(11, -1, -1), visible_T11T
-    )
-    assert absorbed_THv.shape == (11, 4, value)
-    assert relative_error(absorbed_THv, expanded_THv) <= 1e-5
+    def attend(new_TD: Tensor, rows: Rows, cache: LayerCache | None) -> Tensor:
+        return attention(new_TD, rotation(config, rows.positions_N, new_TD.dtype), rows, cache)
+
+    expanded_TD = attend(hidden_TD, Rows.uniform(1, 11), None)
+    singles = [Rows(counts=(1,), starts=(t,), slots=(0,)) for t in range(11)]
+    absorbed = [attend(x[None], row, cache) for x, row in zip(hidden_TD, singles, strict=True)]
+    assert relative_error(torch.cat(absorbed), expanded_TD) <= 1e-5
 
 
 def test_what_is_kept_of_a_token() -> None:
     """All keys and values, or one compressed vector and one rotated key for all heads."""
-    kept = {
-        name: build(name).new_cache(3, LENGTH).num_bytes for name in ("glm", "deepseek")
-    }
+    kept = {name: build(name).new_cache(3, LENGTH).num_bytes for name in ("glm", "deepseek")}
     layers, text = 2, TEXT["deepseek"]
     slots = layers * 3 * LENGTH
     assert kept["glm"] == slots * 2 * 4 * 12 * 4
-    assert (
-        kept["deepseek"]
-        == slots * (text["kv_lora_rank"] + text["qk_rope_head_dim"]) * 4
-    )
+    assert kept["deepseek"] == slots * (text["kv_lora_rank"] + text["qk_rope_head_dim"]) * 4
 
 
 def test_where_the_new_tokens_stand() -> None:

@@ -1,6 +1,6 @@
 """Mixture of experts: transformers' choices, and three ways to the same sum."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -17,12 +17,8 @@ from tests.oracle import randomize, relative_error
 # N tokens, D width, E experts, K experts of a token, G groups
 
 WIDTH = 32
-PLAIN = ExpertsConfig(
-    n_routed_experts=8, num_experts_per_tok=3, moe_intermediate_size=16
-)
-GROUPED = replace(
-    PLAIN, n_routed_experts=16, n_group=4, topk_group=2, routed_scaling_factor=2.5
-)
+PLAIN = ExpertsConfig(n_routed_experts=8, num_experts_per_tok=3, moe_intermediate_size=16)
+GROUPED = replace(PLAIN, n_routed_experts=16, n_group=4, topk_group=2, routed_scaling_factor=2.5)
 CONFIGS = {
     "plain": PLAIN,
     "one expert a token": replace(PLAIN, num_experts_per_tok=1),
@@ -51,7 +47,8 @@ def tokens(count: int = 40) -> Tensor:
     return torch.randn(count, WIDTH, generator=torch.Generator().manual_seed(1))
 
 
-def swiglu(x: Tensor, gate: Tensor, up: Tensor, down: Tensor) -> Tensor:
+def swiglu(x: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
+    gate, up = gate_up.chunk(2)
     return down @ (F.silu(gate @ x) * (up @ x))
 
 
@@ -59,27 +56,17 @@ def one_by_one(
     block: MixtureOfExperts, hidden_ND: Tensor, gates_NK: Tensor, chosen_NK: Tensor
 ) -> Tensor:
     """The routed experts' sum by its definition, token by token, in float64."""
-    gate_up, down = (
-        block.experts.gate_up_proj.double(),
-        block.experts.down_proj.double(),
-    )
+    gate_up, down = block.experts.gate_up_proj.double(), block.experts.down_proj.double()
     sums = []
-    for x, gates, chosen in zip(
-        hidden_ND.double(), gates_NK.double(), chosen_NK, strict=True
-    ):
-        outputs = [
-            swiglu(x, *gate_up[expert].chunk(2), down[expert])
-            for expert in chosen.tolist()
-        ]
+    for x, gates, chosen in zip(hidden_ND.double(), gates_NK.double(), chosen_NK, strict=True):
+        outputs = [swiglu(x, gate_up[expert], down[expert]) for expert in chosen.tolist()]
         sums.append(gates @ torch.stack(outputs))
     return torch.stack(sums)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @torch.no_grad()
-def test_strategies_give_the_sum_by_definition(
-    experts: ExpertsConfig, strategy: str
-) -> None:
+def test_strategies_give_the_sum_by_definition(experts: ExpertsConfig, strategy: str) -> None:
     block = build(experts)
     for hidden_ND in (tokens(1), tokens(7), tokens(40)):
         gates_NK, chosen_NK = block.gate(hidden_ND)
@@ -91,12 +78,11 @@ def test_strategies_give_the_sum_by_definition(
 @torch.no_grad()
 def test_shared_experts_are_added_for_every_token(experts: ExpertsConfig) -> None:
     block, hidden_ND = build(experts), tokens()
-    weights = (
-        getattr(block.shared_experts, f"{part}_proj") for part in ("gate", "up", "down")
-    )
-    gate, up, down = (layer.weight.double() for layer in weights)
-    assert len(gate) == experts.n_shared_experts * experts.moe_intermediate_size
-    shared = torch.stack([swiglu(x, gate, up, down) for x in hidden_ND.double()])
+    parts = block.shared_experts
+    gate_up = torch.cat([parts.gate_proj.weight, parts.up_proj.weight]).double()
+    assert len(gate_up) == 2 * experts.n_shared_experts * experts.moe_intermediate_size
+    down = parts.down_proj.weight.double()
+    shared = torch.stack([swiglu(x, gate_up, down) for x in hidden_ND.double()])
     expected = shared + one_by_one(block, hidden_ND, *block.gate(hidden_ND))
     assert relative_error(block(hidden_ND), expected) <= 1e-5
 
@@ -112,25 +98,11 @@ def test_gradients_by_definition(strategy: str) -> None:
 
     found = gradients(getattr(block.experts, strategy))
     expected = gradients(lambda *routed: one_by_one(block, *routed))
-    assert all(
-        relative_error(a, b) <= 1e-5 for a, b in zip(found, expected, strict=True)
-    )
+    assert all(relative_error(a, b) <= 1e-5 for a, b in zip(found, expected, strict=True))
 
 
-def their_router(
-    block: MixtureOfExperts, experts: ExpertsConfig
-) -> DeepseekV3TopkRouter:
-    router = DeepseekV3TopkRouter(
-        DeepseekV3Config(
-            hidden_size=WIDTH,
-            n_routed_experts=experts.n_routed_experts,
-            num_experts_per_tok=experts.num_experts_per_tok,
-            n_group=experts.n_group,
-            topk_group=experts.topk_group,
-            norm_topk_prob=experts.norm_topk_prob,
-            routed_scaling_factor=experts.routed_scaling_factor,
-        )
-    )
+def their_router(block: MixtureOfExperts, experts: ExpertsConfig) -> DeepseekV3TopkRouter:
+    router = DeepseekV3TopkRouter(DeepseekV3Config(hidden_size=WIDTH, **asdict(experts)))
     router.load_state_dict(block.gate.state_dict())
     return router
 
@@ -154,12 +126,10 @@ def test_router_chooses_and_weighs_like_transformers(experts: ExpertsConfig) -> 
 @torch.no_grad()
 def test_only_the_best_groups_are_chosen_from() -> None:
     block, hidden_ND = build(GROUPED), tokens(200)
-    biased_NGe = (
-        block.gate.scores(hidden_ND) + block.gate.e_score_correction_bias
-    ).unflatten(1, (4, 4))
+    biased_NE = block.gate.scores(hidden_ND) + block.gate.e_score_correction_bias
     _, chosen_NK = block.gate(hidden_ND)
     limited = 0
-    for scores_Ge, chosen in zip(biased_NGe, chosen_NK.tolist(), strict=True):
+    for scores_Ge, chosen in zip(biased_NE.unflatten(1, (4, 4)), chosen_NK.tolist(), strict=True):
         quality = [sum(sorted(group)[-2:]) for group in scores_Ge.tolist()]
         best = sorted(range(4), key=quality.__getitem__)[-2:]
         assert {expert // 4 for expert in chosen} <= set(best)
@@ -178,18 +148,13 @@ def test_correction_bias_chooses_but_does_not_weigh() -> None:
 
 
 @torch.no_grad()
-def test_ties_still_choose_distinct_experts_of_few_groups(
-    experts: ExpertsConfig,
-) -> None:
+def test_ties_still_choose_distinct_experts_of_few_groups(experts: ExpertsConfig) -> None:
     """A router of zeros, as after upcycling: every expert is as good as every other."""
     block, hidden_ND = build(experts), tokens()
     block.gate.weight.zero_()
     block.gate.e_score_correction_bias.zero_()
     gates_NK, chosen_NK = block.gate(hidden_ND)
-    k, in_group = (
-        experts.num_experts_per_tok,
-        experts.n_routed_experts // experts.n_group,
-    )
+    k, in_group = experts.num_experts_per_tok, experts.n_routed_experts // experts.n_group
     for chosen in chosen_NK.tolist():
         assert len(set(chosen)) == k
         assert len({expert // in_group for expert in chosen}) <= experts.topk_group
@@ -201,10 +166,7 @@ def test_ties_still_choose_distinct_experts_of_few_groups(
     "change,reason",
     [
         ({"n_routed_experts": 10, "n_group": 4}, "10 experts do not make 4 groups"),
-        (
-            {"n_routed_experts": 4, "n_group": 4},
-            "4 experts do not make 4 groups of two",
-        ),
+        ({"n_routed_experts": 4, "n_group": 4}, "4 experts do not make 4 groups of two"),
         ({"num_experts_per_tok": 9, "topk_group": 2}, "9 experts a token.*hold only 8"),
         ({"topk_group": 5}, "5 groups to keep of only 4"),
     ],

@@ -12,6 +12,7 @@ from tests.oracle import (
     BEGIN_OF_IMAGE,
     BOS,
     IMAGE,
+    PAD,
     PLAIN,
     TEXT,
     oracle,
@@ -36,16 +37,13 @@ def ids(*shape: int, below: int = 96) -> Tensor:
 
 
 def pixels(count: int) -> Tensor:
-    return (
-        torch.rand(count, 3, 16, 16, generator=torch.Generator().manual_seed(2)) * 2 - 1
-    )
+    return torch.rand(count, 3, 16, 16, generator=torch.Generator().manual_seed(2)) * 2 - 1
 
 
 def hidden_states(ours: JanusModel, embeddings_BTD: Tensor) -> Tensor:
-    rows = Rows.uniform(*embeddings_BTD.shape[:2])
-    return ours(embeddings_BTD.flatten(0, 1), rows).unflatten(
-        0, embeddings_BTD.shape[:2]
-    )
+    num_rows, length = embeddings_BTD.shape[:2]
+    hidden_ND = ours(embeddings_BTD.flatten(0, 1), Rows.uniform(num_rows, length))
+    return hidden_ND.unflatten(0, (num_rows, length))
 
 
 @torch.inference_mode()
@@ -89,9 +87,7 @@ def test_answer_about_two_pictures(name: str) -> None:
 @torch.inference_mode()
 def test_same_picture_drawn_step_by_step(pair: Pair) -> None:
     theirs, ours = pair
-    prompt = torch.cat(
-        [torch.tensor([[BOS]]), ids(1, 5), torch.tensor([[BEGIN_OF_IMAGE]])], dim=1
-    )
+    prompt = torch.cat([torch.tensor([[BOS]]), ids(1, 5), torch.tensor([[BEGIN_OF_IMAGE]])], dim=1)
     expected = theirs.generate(
         prompt,
         attention_mask=torch.ones_like(prompt),
@@ -100,7 +96,7 @@ def test_same_picture_drawn_step_by_step(pair: Pair) -> None:
         guidance_scale=3.0,
     )
     unguided = prompt.clone()
-    unguided[:, 1:-1] = 0  # PAD
+    unguided[:, 1:-1] = PAD
     drawn = draw(ours, torch.cat([prompt, unguided]), guidance=3.0)
     assert drawn.tolist() == expected[0].tolist()
     assert len(set(drawn.tolist())) > 2

@@ -10,7 +10,7 @@ from janus.model.model import JanusModel
 from tests.oracle import oracle, ours_from, relative_error
 
 SECTIONS = {
-    "as published": {},
+    "two layers of each": {},
     "other sizes": {
         "vision_config": {
             "hidden_size": 48,
@@ -24,10 +24,7 @@ SECTIONS = {
         },
         "vq_config": {"channel_multiplier": [1, 1], "num_hidden_layers": 3},
     },
-    "aligners of one layer": {
-        "vision_config": {"depth": 1},
-        "vq_config": {"num_hidden_layers": 1},
-    },
+    "aligners of one layer": {"vision_config": {"depth": 1}, "vq_config": {"num_hidden_layers": 1}},
 }
 
 
@@ -38,9 +35,7 @@ def pair(request: pytest.FixtureRequest) -> tuple[Any, JanusModel]:
 
 
 def pixels(count: int = 3) -> Tensor:
-    return (
-        torch.rand(count, 3, 16, 16, generator=torch.Generator().manual_seed(3)) * 2 - 1
-    )
+    return torch.rand(count, 3, 16, 16, generator=torch.Generator().manual_seed(3)) * 2 - 1
 
 
 @torch.inference_mode()
@@ -51,18 +46,14 @@ def test_patch_features(pair: tuple[Any, JanusModel]) -> None:
 
 
 @torch.inference_mode()
-def test_seen_pictures_at_the_width_of_the_transformer(
-    pair: tuple[Any, JanusModel],
-) -> None:
+def test_seen_pictures_at_the_width_of_the_transformer(pair: tuple[Any, JanusModel]) -> None:
     theirs, ours = pair
     expected = theirs.model.get_image_features(pixels()).pooler_output
     assert relative_error(ours.see(pixels()), expected) <= 1e-5
 
 
 @torch.inference_mode()
-def test_drawn_codes_at_the_width_of_the_transformer(
-    pair: tuple[Any, JanusModel],
-) -> None:
+def test_drawn_codes_at_the_width_of_the_transformer(pair: tuple[Any, JanusModel]) -> None:
     theirs, ours = pair
     codes = torch.arange(40)
     expected = theirs.prepare_embeddings_for_image_generation(codes)

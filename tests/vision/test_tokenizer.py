@@ -13,11 +13,7 @@ from vision.tokenizer import ImageTokenizer
 
 SECTIONS = {
     "three levels": {},
-    "two blocks a level": {
-        "num_res_blocks": 2,
-        "channel_multiplier": [1, 2, 3],
-        "embed_dim": 8,
-    },
+    "two blocks a level": {"num_res_blocks": 2, "channel_multiplier": [1, 2, 3], "embed_dim": 8},
     "no blocks in the encoder": {"num_res_blocks": 0, "channel_multiplier": [1, 1, 1]},
 }
 

@@ -1,0 +1,400 @@
+"""Janus for people: pictures and words in, words and pictures out.
+
+Loads a checkpoint with all that belongs to it, turns what people pass into requests, and drives the
+engine until they are answered. Several threads may use one `Janus`: whoever waits for a step makes
+it, for everybody.
+"""
+
+import os
+import secrets
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import vision.preview
+from janus import saving
+from janus.engine.engine import Engine
+from janus.engine.request import ImageRequest, TextRequest, Ticket
+from janus.errors import UsageError, WeightsMissingError, as_janus_error
+from janus.generation.params import DrawParams, TextParams, settings_from
+from janus.generation.results import DrawStep, Picture, TextResult
+from janus.generation.stopping import StopTexts
+from janus.model.loading import load_model, num_parameters
+from janus.model.model import JanusModel
+from janus.prompts.chat import ChatTemplate, PromptStyle, Turn
+from janus.prompts.tokenizer import JanusTokenizer
+from vision.pixels import Source, load_picture, to_pictures, to_tensor
+from weights import catalog
+from weights.hub import locate
+
+DEFAULT_MODEL = catalog.BUNDLED
+CAPTION_REQUEST = "Describe this picture."
+TRAINED_CONTEXT = 4096  # of every published checkpoint, whatever its config says
+MAX_SLOTS = 32
+LARGEST_RANDOM_SEED = 2**32
+
+Message = Mapping[str, Any] | tuple[str, str]
+
+
+class Janus:
+    """A model that sees and draws. Make one with `Janus.from_pretrained`."""
+
+    def __init__(
+        self, model: JanusModel, tokenizer: JanusTokenizer, style: PromptStyle, *, name: str
+    ) -> None:
+        self.model, self.tokenizer, self.name = model, tokenizer, name
+        context = min(model.config.transformer.max_position_embeddings, TRAINED_CONTEXT)
+        self.template = ChatTemplate(
+            tokenizer, style, num_image_tokens=model.config.num_image_tokens, context=context
+        )
+        self._engine: Engine | None = None
+        self._lock = threading.RLock()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_folder: str | os.PathLike[str] = DEFAULT_MODEL,
+        *,
+        device: str | torch.device = "auto",
+        dtype: str | torch.dtype = "auto",
+        revision: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        token: str | None = None,
+        local_files_only: bool = False,
+    ) -> "Janus":
+        """Opens a model by its name, hub id or folder, in either published layout.
+
+        Downloads it if need be. Raises `WeightsMissingError` with the reason where that fails, and
+        `UsageError` for a device or dtype that cannot be used.
+        """
+        try:
+            folder = locate(
+                os.fspath(name_or_folder),
+                revision=revision,
+                cache_dir=cache_dir and os.fspath(cache_dir),
+                token=token,
+                local_files_only=local_files_only,
+            )
+            model = load_model(folder, device=device, dtype=dtype)
+        except Exception as error:
+            raise as_janus_error(error) or error from error
+        tokenizer = JanusTokenizer.open(folder)
+        if len(tokenizer) > model.config.transformer.vocab_size:
+            raise WeightsMissingError(
+                f"The tokenizer has {len(tokenizer)} entries, the model only "
+                f"{model.config.transformer.vocab_size}.",
+                "Use the tokenizer.json that came with the weights.",
+            )
+        style = PromptStyle.of_checkpoint(tokenizer, saving.read_processor(folder))
+        entry = catalog.find(os.fspath(name_or_folder))
+        name = entry.name if entry else os.path.basename(os.path.normpath(name_or_folder))
+        return cls(model, tokenizer, style, name=name)
+
+    # ------------------------------------------------------------ seeing
+
+    def caption(self, picture: Source, **settings: Any) -> str:
+        """What the picture shows, in words. Settings as for `ask`."""
+        return self.ask(picture, CAPTION_REQUEST, **settings)
+
+    def ask(
+        self,
+        pictures: Source | Sequence[Source] | None,
+        question: str,
+        *,
+        history: Sequence[Message] = (),
+        **settings: Any,
+    ) -> str:
+        """The answer to a question about one picture, several, or none.
+
+        `history` holds earlier turns, as (question, answer) pairs or as messages
+        `{"role": "user" | "assistant", "content": str, "pictures": [...]}`. Where it has no
+        pictures of its own, `pictures` were shown in its first turn.
+
+        Settings: `max_tokens`, `temperature`, `top_p`, `top_k`, `seed`, `stop`
+        (`janus.generation.params.TextParams`).
+        """
+        return "".join(self.ask_stream(pictures, question, history=history, **settings))
+
+    def ask_stream(
+        self,
+        pictures: Source | Sequence[Source] | None,
+        question: str,
+        *,
+        history: Sequence[Message] = (),
+        **settings: Any,
+    ) -> Iterator[str]:
+        """`ask`, piece by piece as the words come. Closing the iterator stops the model."""
+        request = self.text_request(pictures, question, history=history, **settings)
+        return self._stream_text(request)
+
+    def answer(self, request: TextRequest) -> TextResult:
+        """A prepared request's whole answer, with why it ended and its token counts."""
+        pieces: list[str] = []
+        ticket = self._submit(request)
+        stops = StopTexts(request.params.stop)
+        pieces.extend(self._pieces(ticket, stops))
+        return TextResult(
+            text="".join(pieces),
+            finish_reason="stop" if stops.found else ticket.finish_reason or "stop",
+            prompt_tokens=len(request.prompt),
+            completion_tokens=len(ticket.ids),
+        )
+
+    def text_request(
+        self,
+        pictures: Source | Sequence[Source] | None,
+        question: str,
+        *,
+        history: Sequence[Message] = (),
+        **settings: Any,
+    ) -> TextRequest:
+        """What the engine needs for `ask`; checks everything that can be checked before it runs."""
+        params = settings_from(TextParams, _with_seed(settings))
+        turns = _turns(history, question)
+        turns = self._show(turns, _as_list(pictures))
+        chosen = not settings.keys().isdisjoint({"max_tokens", "max_new_tokens"})
+        prompt = self.template.to_answer(turns, answer_tokens=params.max_tokens if chosen else 1)
+        room = self.template.context - len(prompt)
+        params = replace(params, max_tokens=min(params.max_tokens, room))
+        return TextRequest(
+            prompt=prompt,
+            params=params,
+            seed=_seed(params.seed),
+            eos_ids=frozenset([self.tokenizer.special.eos]),
+        )
+
+    # ------------------------------------------------------------ drawing
+
+    def draw(self, prompt: str, **settings: Any) -> list[Picture]:
+        """Pictures of what the prompt says; picture i is drawn with seed + i.
+
+        Settings: `count`, `seed`, `guidance`, `temperature`, `top_k`, `top_p`, `reference`
+        (`janus.generation.params.DrawParams`), or diffusers' names for them; `generator` gives
+        its initial seed.
+        """
+        for step in self.draw_stream(prompt, **settings):
+            if step.pictures is not None:
+                return list(step.pictures)
+        raise AssertionError("a drawing ended without pictures")
+
+    def draw_stream(self, prompt: str, **settings: Any) -> Iterator[DrawStep]:
+        """`draw`, step by step: progress, a preview on demand, at last the pictures.
+
+        Closing the iterator stops the model.
+        """
+        return self._stream_drawing(prompt, self.image_request(prompt, **settings))
+
+    def image_request(self, prompt: str, **settings: Any) -> ImageRequest:
+        """What the engine needs for `draw`; checks everything that can be checked."""
+        if not prompt.strip():
+            raise UsageError("The prompt is empty.", "Say what to draw.")
+        params = settings_from(DrawParams, _with_seed(settings))
+        return ImageRequest(
+            prompt=self.template.to_draw(prompt),
+            params=params,
+            seed=_seed(params.seed),
+            pad_id=self.tokenizer.special.pad,
+        )
+
+    # ------------------------------------------------------------ the model itself
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Writes a checkpoint in transformers' layout, which stock transformers opens."""
+        try:
+            saving.save(folder, self.model, self.tokenizer, self.template.style)
+        except Exception as error:
+            raise as_janus_error(error) or error from error
+
+    @property
+    def image_size(self) -> int:
+        """Pixels along a side of what it sees and draws."""
+        return self.model.config.vision.image_size
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.lm_head.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.model.lm_head.weight.dtype
+
+    @property
+    def num_parameters(self) -> int:
+        return num_parameters(self.model)
+
+    def __repr__(self) -> str:
+        dtype = str(self.dtype).removeprefix("torch.")
+        return f"Janus({self.name!r}, {self.num_parameters / 1e6:.0f} M, {dtype}, {self.device})"
+
+    # ------------------------------------------------------------ inside
+
+    def _stream_text(self, request: TextRequest) -> Iterator[str]:
+        return self._pieces(self._submit(request), StopTexts(request.params.stop))
+
+    def _pieces(self, ticket: Ticket, stops: StopTexts) -> Iterator[str]:
+        stream, seen, begun = self.tokenizer.stream(), 0, False
+        for _ in self._run(ticket):
+            text = "".join(stream.add(token) for token in ticket.ids[seen:])
+            seen = len(ticket.ids)
+            text = stops.add(text)
+            if stops.found or ticket.done:
+                text = (text + stops.rest()).rstrip()
+            if not begun:
+                text = text.lstrip()
+            begun = begun or bool(text)
+            if text:
+                yield text
+            if stops.found:
+                return
+
+    def _stream_drawing(self, prompt: str, request: ImageRequest) -> Iterator[DrawStep]:
+        ticket = self._submit(request)
+        for _ in self._run(ticket):
+            pictures = self._pictures(prompt, ticket) if ticket.done else None
+            yield DrawStep(
+                index=ticket.num_steps,
+                total=ticket.total_steps,
+                make_preview=lambda: self._preview(ticket),
+                pictures=pictures,
+            )
+
+    def _preview(self, ticket: Ticket):
+        grid = self.model.config.vision.grid_size
+        return vision.preview.contact_sheet(
+            [vision.preview.preview(self.model.vqmodel, list(ids), grid) for ids in ticket.pictures]
+        )
+
+    @torch.inference_mode()
+    def _pictures(self, prompt: str, ticket: Ticket) -> tuple[Picture, ...]:
+        # One by one: the decoder's memory is large, and a picture alone is then the same picture.
+        images = [
+            to_pictures(self.model.draw_pixels(torch.tensor([ids], device=self.device)))[0]
+            for ids in ticket.pictures
+        ]
+        return tuple(
+            Picture(
+                image=image,
+                ids=tuple(sequence.ids),
+                seed=sequence.seed,
+                settings=self._settings(prompt, ticket.request.params, sequence.index),
+            )
+            for image, sequence in zip(images, ticket.sequences, strict=True)
+        )
+
+    def _settings(self, prompt: str, params: Any, index: int) -> dict[str, Any]:
+        settings: dict[str, Any] = {
+            "prompt": prompt,
+            "guidance": params.guidance,
+            "temperature": params.temperature,
+            "top_k": params.top_k,
+            "top_p": params.top_p,
+            "model": self.name,
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "size": f"{self.image_size}x{self.image_size}",
+        }
+        if params.reference:  # its pictures depend on each other
+            settings |= {"reference": True, "count": params.count, "index": index}
+        return settings
+
+    def _show(self, turns: list[Turn], pictures: list[Source]) -> list[Turn]:
+        """Puts the pictures of the call into the first turn, or the last if others came before."""
+        place = len(turns) - 1 if any(turn.pictures for turn in turns) else 0
+        shown = turns[place].pictures + tuple(map(self._pixels, pictures))
+        turns[place] = Turn(turns[place].role, turns[place].text, shown)
+        return [
+            Turn(turn.role, turn.text, tuple(map(self._pixels, turn.pictures))) for turn in turns
+        ]
+
+    def _pixels(self, picture: Source | Tensor) -> Tensor:
+        if isinstance(picture, Tensor) and picture.is_floating_point():
+            return picture
+        try:
+            return to_tensor(load_picture(picture), self.image_size)
+        except Exception as error:
+            raise as_janus_error(error) or error from error
+
+    def _submit(self, request: TextRequest | ImageRequest) -> Ticket:
+        with self._lock:
+            return self._engine_for(request).submit(request)
+
+    def _run(self, ticket: Ticket) -> Iterator[Ticket]:
+        """Steps the engine, a step at a time under the lock, until the ticket is done."""
+        assert self._engine is not None
+        steps = self._engine.run(ticket)
+        try:
+            while True:
+                with self._lock:
+                    reached = next(steps, None)
+                if reached is None:
+                    return
+                yield reached
+        finally:
+            with self._lock:
+                steps.close()
+
+    def _engine_for(self, request: TextRequest | ImageRequest) -> Engine:
+        """The engine, made larger for a request that needs more than any before."""
+        if isinstance(request, TextRequest):
+            rows, output = 1, request.params.max_tokens
+        else:
+            rows = request.params.count * (1 if request.params.guidance == 1 else 2)
+            output = self.model.config.num_image_tokens
+        rows = rows if _is_reference(request) else min(rows, MAX_SLOTS)
+        length = min(-(-(len(request.prompt) + output) // 256) * 256, self.template.context)
+        old = self._engine
+        if old is not None and old.num_slots >= rows and old.length >= length:
+            return old
+        while old is not None and old.has_work:  # others finish first
+            old.step()
+        self._engine = Engine(
+            self.model,
+            num_slots=max(rows, 4, old.num_slots if old else 0),
+            length=max(length, old.length if old else 0),
+            placeholder_id=self.tokenizer.special.image,
+        )
+        return self._engine
+
+
+def _is_reference(request: TextRequest | ImageRequest) -> bool:
+    return isinstance(request.params, DrawParams) and request.params.reference
+
+
+def _with_seed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Takes the initial seed of a diffusers-style `generator`."""
+    settings = dict(settings)
+    generator = settings.pop("generator", None)
+    if generator is not None:
+        settings["seed"] = generator.initial_seed()
+    return settings
+
+
+def _seed(seed: int | None) -> int:
+    return secrets.randbelow(LARGEST_RANDOM_SEED) if seed is None else seed
+
+
+def _as_list(pictures: Source | Sequence[Source] | None) -> list[Source]:
+    if pictures is None:
+        return []
+    return list(pictures) if isinstance(pictures, (list, tuple)) else [pictures]  # pyright: ignore
+
+
+def _turns(history: Sequence[Message], question: str) -> list[Turn]:
+    turns: list[Turn] = []
+    for message in history:
+        if isinstance(message, Mapping):
+            unknown = set(message) - {"role", "content", "pictures"}
+            if unknown or not {"role", "content"} <= set(message):
+                raise UsageError(
+                    f"A message has the keys {sorted(message)}.",
+                    "It needs 'role' and 'content', and may have 'pictures'.",
+                )
+            shown = tuple(_as_list(message.get("pictures")))
+            turns.append(Turn(message["role"], message["content"], shown))  # pyright: ignore
+        else:
+            asked, answer = message
+            turns += [Turn("user", asked), Turn("assistant", answer)]
+    return [*turns, Turn("user", question)]

@@ -1,0 +1,144 @@
+"""A model in memory -> a checkpoint folder in transformers' layout, complete with its processor.
+
+Everything that stock `JanusProcessor` and `JanusForConditionalGeneration` need to see and draw
+without a setting made by hand: weights, config, tokenizer, chat template, generation defaults.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from janus.config import to_transformers
+from janus.model.loading import canonical_name
+from janus.model.model import JanusModel
+from janus.prompts.chat import PromptStyle
+from janus.prompts.tokenizer import (
+    BOS,
+    EOS,
+    IMAGE,
+    IMAGE_END,
+    IMAGE_START,
+    PAD,
+    JanusTokenizer,
+    SpecialIds,
+)
+from weights.export import write_checkpoint
+
+PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json")
+
+
+def save(
+    folder: str | os.PathLike[str], model: JanusModel, tokenizer: JanusTokenizer, style: PromptStyle
+) -> None:
+    """Writes the checkpoint. Raises `WeightsError` where the disk is full or not writable."""
+    config = to_transformers(model.config)
+    special = tokenizer.special
+    config["image_token_id"] = special.image
+    config["dtype"] = str(model.lm_head.weight.dtype).removeprefix("torch.")
+    config["text_config"] |= {
+        "bos_token_id": special.bos,
+        "eos_token_id": special.eos,
+        "pad_token_id": special.pad,
+    }
+    files = {
+        "tokenizer.json": tokenizer.to_json(bos_first=True),
+        "tokenizer_config.json": _json(_tokenizer_config(model)),
+        "generation_config.json": _json(_generation_config(special)),
+        "processor_config.json": _json(_processor_config(model, style)),
+        "chat_template.jinja": chat_template(style),
+    }
+    write_checkpoint(
+        Path(folder), _tensors(model), config, {name: text.encode() for name, text in files.items()}
+    )
+
+
+def read_processor(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a checkpoint's processor files say, of either layout; empty where there are none."""
+    settings: dict[str, Any] = {}
+    for name in PROCESSOR_FILES[::-1]:
+        path = Path(folder) / name
+        if path.is_file():
+            settings |= json.loads(path.read_text(encoding="utf-8"))
+    return settings
+
+
+def chat_template(style: PromptStyle) -> str:
+    """The Jinja template that gives stock transformers the same prompts as `ChatTemplate`.
+
+    The system prompt for seeing is not in it: JanusProcessor puts that in front by itself.
+    """
+    return (
+        "{% for message in messages %}"
+        "{% if message['role'] == 'user' %}" + style.user + ": {% else %}"
+        "{{ '" + style.assistant + ": ' if message['role'] == 'assistant' else '' }}{% endif %}"
+        "{% if message['content'] is string %}{{ message['content'] | trim }}{% else %}"
+        "{% for part in message['content'] %}"
+        "{% if part['type'] == 'image' %}" + IMAGE + "{{ '\\n' }}"
+        "{% elif part['type'] == 'text' %}{{ part['text'] | trim }}{% endif %}"
+        "{% endfor %}{% endif %}"
+        "{% if message['role'] == 'assistant' %}" + EOS + "{% else %}{{ '\\n\\n' }}{% endif %}"
+        "{% endfor %}"
+        "{% if add_generation_prompt %}" + style.assistant + ":{% endif %}"
+    )
+
+
+def _tensors(model: JanusModel) -> Iterator[tuple[str, Tensor]]:
+    for name, tensor in model.state_dict().items():
+        yield canonical_name(name), tensor
+
+
+def _tokenizer_config(model: JanusModel) -> dict[str, Any]:
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": BOS,
+        "eos_token": EOS,
+        "pad_token": PAD,
+        "model_max_length": model.config.transformer.max_position_embeddings,
+        "clean_up_tokenization_spaces": False,
+        "extra_special_tokens": {
+            "image_token": IMAGE,
+            "boi_token": IMAGE_START,
+            "eoi_token": IMAGE_END,
+        },
+    }
+
+
+def _generation_config(special: SpecialIds) -> dict[str, Any]:
+    return {
+        "bos_token_id": special.bos,
+        "eos_token_id": special.eos,
+        "pad_token_id": special.pad,
+        "guidance_scale": 5.0,
+        "generation_kwargs": {"boi_token_id": special.image_start},
+    }
+
+
+def _processor_config(model: JanusModel, style: PromptStyle) -> dict[str, Any]:
+    side = model.config.vision.image_size
+    return {
+        "processor_class": "JanusProcessor",
+        "num_image_tokens": model.config.num_image_tokens,
+        "use_default_system_prompt": bool(style.system),
+        "image_processor": {
+            "image_processor_type": "JanusImageProcessor",
+            "do_convert_rgb": True,
+            "do_normalize": True,
+            "do_pad": True,
+            "do_rescale": True,
+            "do_resize": True,
+            "image_mean": [0.5, 0.5, 0.5],
+            "image_std": [0.5, 0.5, 0.5],
+            "min_size": 14,
+            "resample": 3,
+            "rescale_factor": 1 / 255,
+            "size": {"height": side, "width": side},
+        },
+    }
+
+
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

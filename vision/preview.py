@@ -1,0 +1,50 @@
+"""Ids so far -> a picture worth showing now.
+
+Rows of codes that are complete are painted as they will look; the rest stays a quiet grey, so that
+nobody takes a guess for the picture.
+"""
+
+# n ids so far, N ids of a whole picture
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from vision.pixels import to_pictures
+from vision.tokenizer import ImageTokenizer
+
+UNPAINTED = 0.84  # grey of the part to come, on the scale of pixels in [-1, 1]
+
+
+@torch.inference_mode()
+def preview(tokenizer: ImageTokenizer, ids: list[int], grid_size: int) -> Image.Image:
+    """The picture after its first n ids, in full size. Any n from 0 to `grid_size` squared."""
+    side = grid_size * tokenizer.config.downsampling
+    num_rows = len(ids) // grid_size
+    pixels_3SS = torch.full((3, side, side), UNPAINTED)
+    if num_rows:
+        painted = tokenizer.decode(_fill_up(ids, grid_size, tokenizer))[0].float().cpu()
+        height = num_rows * tokenizer.config.downsampling
+        pixels_3SS[:, :height] = painted[:, :height]
+    return to_pictures(pixels_3SS[None])[0]
+
+
+def _fill_up(ids: list[int], grid_size: int, tokenizer: ImageTokenizer) -> Tensor:
+    """Repeats the last complete row to the end: the painted rows then have a plausible neighbour."""
+    complete = ids[: len(ids) // grid_size * grid_size]
+    missing_rows = grid_size - len(complete) // grid_size
+    filled = complete + complete[-grid_size:] * missing_rows
+    return torch.tensor([filled], device=tokenizer.post_quant_conv.weight.device)
+
+
+def contact_sheet(pictures: list[Image.Image]) -> Image.Image:
+    """Several equally large pictures as one, in rows about as many as columns."""
+    if len(pictures) == 1:
+        return pictures[0]
+    columns = round(len(pictures) ** 0.5 + 0.49)
+    width, height = pictures[0].size
+    num_rows = -(-len(pictures) // columns)
+    sheet = Image.new("RGB", (columns * width, num_rows * height), "white")
+    for i, picture in enumerate(pictures):
+        sheet.paste(picture, (i % columns * width, i // columns * height))
+    return sheet

@@ -9,7 +9,7 @@ SMALL_MODEL = 500_000_000  # parameters; below this, float32 costs a CPU little
 
 
 def choose_device(wanted: str | torch.device = "auto") -> torch.device:
-    """`auto`: CUDA, else Apple's MPS, else the CPU. Raises `UsageError` for one that is not here."""
+    """`auto`: CUDA, else Apple's MPS, else the CPU. Raises `UsageError` for one not present."""
     if wanted == "auto":
         return torch.device(best_device())
     try:
@@ -36,7 +36,7 @@ def best_device() -> str:
 def choose_dtype(
     wanted: str | torch.dtype, device: torch.device, num_parameters: int
 ) -> torch.dtype:
-    """`auto`: bfloat16, but float32 for small models on a CPU and float16 where bfloat16 is slow."""
+    """`auto`: bfloat16, but float32 for small models on a CPU, float16 where bfloat16 is slow."""
     if isinstance(wanted, torch.dtype):
         wanted = str(wanted).removeprefix("torch.")
     if wanted != "auto":

@@ -10,6 +10,7 @@ import secrets
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -75,7 +76,7 @@ class Janus:
             folder = locate(
                 os.fspath(name_or_folder),
                 revision=revision,
-                cache_dir=cache_dir and os.fspath(cache_dir),
+                cache_dir=None if cache_dir is None else Path(cache_dir),
                 token=token,
                 local_files_only=local_files_only,
             )

@@ -1,4 +1,4 @@
-"""Sizes of the two visual encoders, named as in the `vision_config` and `vq_config` of a checkpoint.
+"""Sizes of the two visual encoders, named as in `vision_config` and `vq_config` of a checkpoint.
 
 The defaults are those of Janus-Pro-1B.
 """

@@ -96,4 +96,3 @@ class EncoderMLP(nn.Module):
 
     def forward(self, hidden_BND: Tensor) -> Tensor:
         return self.fc2(F.gelu(self.fc1(hidden_BND)))
-

@@ -30,7 +30,7 @@ def preview(tokenizer: ImageTokenizer, ids: list[int], grid_size: int) -> Image.
 
 
 def _fill_up(ids: list[int], grid_size: int, tokenizer: ImageTokenizer) -> Tensor:
-    """Repeats the last complete row to the end: the painted rows then have a plausible neighbour."""
+    """Repeats the last complete row to the end, so that it has a plausible neighbour below."""
     complete = ids[: len(ids) // grid_size * grid_size]
     missing_rows = grid_size - len(complete) // grid_size
     filled = complete + complete[-grid_size:] * missing_rows

@@ -77,5 +77,8 @@ def _members(names: Iterable[str]) -> dict[str, list[str]]:
 def _stack(fused: str, tensors: list[Tensor]) -> Tensor:
     if len({tensor.shape for tensor in tensors}) > 1:
         raise CheckpointError(f"The experts that make up {fused} differ in shape.")
-    rows = len(PROJECTIONS[fused.rpartition(".")[2]]) * tensors[0].shape[0]
-    return torch.cat(tensors).unflatten(0, (-1, rows))
+    num_parts = len(PROJECTIONS[fused.rpartition(".")[2]])
+    shape = (len(tensors) // num_parts, num_parts * tensors[0].shape[0], tensors[0].shape[1])
+    if tensors[0].is_meta:  # torch.cat would import torch's compiler here, seconds of Python
+        return tensors[0].new_empty(shape)
+    return torch.cat(tensors).view(shape)

@@ -6,7 +6,7 @@ no pictures.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 from janus.engine.request import ImageRequest, Sequence, TextRequest, Ticket
@@ -89,7 +89,7 @@ class Engine:
         _end(ticket, reason)
         self.scheduler.release_finished()
 
-    def run(self, ticket: Ticket) -> Iterator[Ticket]:
+    def run(self, ticket: Ticket) -> Generator[Ticket, None, None]:
         """Steps until the ticket is done, and yields it whenever it has come further.
 
         Other tickets advance in the same steps. Giving up the iterator cancels the ticket.

@@ -4,7 +4,7 @@ A forward pass takes the new tokens of all rows in one flat list [N, D]; `Rows` 
 divides. The cache holds one contiguous slot a row, of fixed length, allocated once.
 """
 
-# N new tokens of all rows, R rows, S slots, L positions of a slot, ... what a layer keeps of a token
+# N new tokens of all rows, R rows, S slots, L positions of a slot, ... what is kept of a token
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +15,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Rows:
-    """How N flat tokens divide into rows: row r brings `counts[r]` tokens after `starts[r]` old ones.
+    """How N flat tokens divide into rows: row r brings `counts[r]` after `starts[r]` old ones.
 
     Rows that bring a single token come first, so that decoding rows form one batch.
     `slots` names the cache slot of each row; without a cache it is empty.
@@ -74,16 +74,17 @@ class Rows:
     def single_mask_R11L(self) -> Tensor:
         """Which cached positions each single-token row may see."""
         starts_R = torch.tensor(self.starts[: self.num_single], device=self.device)
-        return (
-            torch.arange(self.single_length, device=self.device) <= starts_R[:, None]
-        )[:, None, None]
+        return (torch.arange(self.single_length, device=self.device) <= starts_R[:, None])[
+            :, None, None
+        ]
 
     def prefills(self) -> list[tuple[slice, int, int]]:
         """(its place among the N tokens, slot, tokens already cached) of each longer row."""
         place, found = self.num_single, []
         for row in range(self.num_single, len(self.counts)):
-            found.append((slice(place, place + self.counts[row]), self.slots[row], self.starts[row]))
-            place += self.counts[row]
+            stop = place + self.counts[row]
+            found.append((slice(place, stop), self.slots[row], self.starts[row]))
+            place = stop
         return found
 
 

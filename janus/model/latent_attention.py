@@ -116,9 +116,9 @@ class LatentAttention(nn.Module):
         q_RHc = torch.cat([q_RHr, q_RHq[..., n:]], dim=-1)
         c_RL1c = c_RLc[:, :, None]
         # One tensor is key and value, so that nothing is copied and any kernel will do.
-        out_RHc = attend(
-            q_RHc[:, :, None], c_RL1c, c_RL1c, mask_R1TL=mask_R11L, scale=self.scale
-        )[:, :, 0]
+        out_RHc = attend(q_RHc[:, :, None], c_RL1c, c_RL1c, mask_R1TL=mask_R11L, scale=self.scale)[
+            :, :, 0
+        ]
         out_RHr = out_RHc[..., :r]
         return torch.einsum("RHr,Hvr->RHv", out_RHr, weight_Hxr[:, n:])
 

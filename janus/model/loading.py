@@ -4,8 +4,10 @@ Tensors stream from the files into the model one by one, cast on the way; nothin
 """
 
 import os
+from pathlib import Path
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from janus.config import read_config
 from janus.devices import choose_device, choose_dtype
@@ -24,9 +26,9 @@ def load_model(
     dtype: str | torch.dtype = "auto",
 ) -> JanusModel:
     """Opens a checkpoint. Raises `WeightsError` or `JanusError` where it is not a whole Janus."""
-    checkpoint = Checkpoint.open(folder)
+    checkpoint = Checkpoint.open(Path(folder))
     config = read_config(checkpoint.config)
-    with torch.device("meta"):
+    with torch.device("meta"), WithoutInitialisation():
         model = JanusModel(config)
     target = choose_device(device)
     load_into(
@@ -38,6 +40,20 @@ def load_model(
         keep_float32=KEPT_IN_FLOAT32,
     )
     return model.eval().requires_grad_(False)
+
+
+class WithoutInitialisation(TorchFunctionMode):
+    """Modules built inside keep their weights as they are allocated: all are read from files.
+
+    On the meta device, where there is nothing to fill, torch's random initialisation would still
+    import seconds' worth of Python.
+    """
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
 
 
 def our_name(canonical: str) -> str:

@@ -115,9 +115,9 @@ class Experts(nn.Module):
         expert_P, order_P = chosen_NK.flatten().sort()
         token_P = order_P // chosen_NK.shape[1]
         ends_E = torch.bincount(expert_P, minlength=len(self.gate_up_proj)).cumsum(0).int()
-        gate_PI, up_PI = F.grouped_mm(
-            hidden_ND[token_P], self.gate_up_proj.mT, offs=ends_E
-        ).chunk(2, dim=-1)
+        gate_PI, up_PI = F.grouped_mm(hidden_ND[token_P], self.gate_up_proj.mT, offs=ends_E).chunk(
+            2, dim=-1
+        )
         out_PD = F.grouped_mm(F.silu(gate_PI) * up_PI, self.down_proj.mT, offs=ends_E)
         out_PD = out_PD * gates_NK.flatten()[order_P, None]
         return torch.zeros_like(hidden_ND).index_add_(0, token_P, out_PD)
@@ -127,7 +127,9 @@ class Experts(nn.Module):
         gate_NKI, up_NKI = torch.einsum(
             "ND,NKiD->NKi", hidden_ND, self.gate_up_proj[chosen_NK]
         ).chunk(2, dim=-1)
-        out_NKD = torch.einsum("NKi,NKDi->NKD", F.silu(gate_NKI) * up_NKI, self.down_proj[chosen_NK])
+        out_NKD = torch.einsum(
+            "NKi,NKDi->NKD", F.silu(gate_NKI) * up_NKI, self.down_proj[chosen_NK]
+        )
         return (out_NKD * gates_NK[..., None]).sum(dim=1)
 
     def all_experts(self, hidden_ND: Tensor, gates_NK: Tensor, chosen_NK: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ transformers replace the byte-level rules of this file with others that swallow 
 
 import os
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer
@@ -113,7 +114,9 @@ class JanusTokenizer:
         tokenizer = Tokenizer.from_str(self._tokenizer.to_str())
         if bos_first:
             tokenizer.post_processor = TemplateProcessing(
-                single=f"{BOS} $A", pair=f"{BOS} $A {BOS} $B", special_tokens=[(BOS, self.special.bos)]
+                single=f"{BOS} $A",
+                pair=f"{BOS} $A {BOS} $B",
+                special_tokens=[(BOS, self.special.bos)],
             )
         return tokenizer.to_str(pretty=True)
 
@@ -126,7 +129,7 @@ class JanusTokenizer:
                 cuts.add(place + 1)
                 place = text.find(token, place + 1)
         places = sorted(cuts)
-        return [text[a:b] for a, b in zip(places, places[1:], strict=False)]
+        return [text[a:b] for a, b in pairwise(places)]
 
     def _id(self, token: str) -> int:
         found = self._tokenizer.token_to_id(token)
@@ -137,7 +140,8 @@ class JanusTokenizer:
         missing = [token for token in REQUIRED if self._tokenizer.token_to_id(token) is None]
         if missing:
             raise WeightsMissingError(
-                f"The tokenizer lacks {', '.join(missing)}.", "Is it the tokenizer of a Janus model?"
+                f"The tokenizer lacks {', '.join(missing)}.",
+                "Is it the tokenizer of a Janus model?",
             )
         for token in (*REQUIRED, *ADDED_IF_MISSING):
             if len(self._tokenizer.encode(token, add_special_tokens=False).ids) != 1:

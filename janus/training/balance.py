@@ -36,7 +36,7 @@ class ExpertBalance:
 
     @torch.no_grad()
     def update(self) -> dict[str, float]:
-        """Moves every bias; returns the busiest expert's load per kind, as a multiple of its share."""
+        """Moves every bias; gives the busiest expert's load per kind, in multiples of its share."""
         figures: dict[str, float] = {}
         for name, router in self.routers.items():
             loads = self.loads.pop(name, {})

@@ -3,7 +3,7 @@
 Batches of pictures in [-1, 1] go in, a trained `ImageTokenizer` comes out. The first steps run
 without a codebook; it is then sampled from the latents that the encoder has found, and follows them
 as an exponential moving average (arXiv 1711.00937, appendix A.1). Codes that nobody uses are moved
-to where latents are.
+to where latents are. `polish_decoder` (stage 3) improves the painting alone: no id changes.
 """
 
 # B pictures, c width of a code, h w grid, K codes, M latents of a batch
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from janus.training.optimizer import MasterAdamW, warmup_cosine
 from janus.training.run import Run
@@ -25,71 +25,73 @@ from vision.tokenizer import ImageTokenizer
 class TokenizerTraining:
     """Every knob of the stage."""
 
-    steps: int = 6000
-    batch_size: int = 16
+    steps: int
+    batch_size: int = 8
     peak_lr: float = 1e-3
     warmup: int = 100
-    steps_without_codebook: int = 300
+    steps_without_codebook: int = 200
     commitment: float = 0.25
     edges: float = 1.0
     codebook_decay: float = 0.99
     revive_every: int = 50
-    log_every: int = 50
-    save_every: int = 500
+    log_every: int = 20
+    save_every: int = 250
 
 
 def train_tokenizer(
     model: ImageTokenizer, batches: Iterable[Tensor], settings: TokenizerTraining, run: Run
 ) -> None:
-    """Trains in place. `batches` yields the pictures of step `run`'s next step, then the next.
-
-    Resumes from the run's newest state; `batches` must start at that step (`first_step`).
-    """
+    """Trains in place. Resumes from the run's newest state, where `batches` must start too."""
     optimizer = MasterAdamW(_without_codebook(model), weight_decay=0.01)
     codebook = MovingCodebook(model.quantize, settings.codebook_decay)
-    first_step = _resume(run, optimizer, codebook)
+    first_step = 0
+    if state := run.load():
+        first_step = state["step"]
+        optimizer.load_state_dict(state["optimizer"])
+        codebook.load_state_dict(state["codebook"])
     for step, pixels_B3HW in enumerate(batches, start=first_step):
-        if step >= settings.steps:
-            break
-        quantised = step >= settings.steps_without_codebook
-        losses = _losses(model, pixels_B3HW, codebook, settings, quantised, step)
-        losses["total"].backward()
-        optimizer.step(
-            warmup_cosine(
-                step, peak=settings.peak_lr, warmup=settings.warmup, total=settings.steps
-            )
-        )
+        losses = _losses(model, pixels_B3HW, codebook, settings, step)
+        _descend(losses, optimizer, settings, step)
         if (step + 1) % settings.log_every == 0:
-            figures = {name: float(loss.detach()) for name, loss in losses.items()}
-            run.log(step + 1, **figures, codebook_use=codebook.use())
-        if (step + 1) % settings.save_every == 0 or step + 1 == settings.steps:
-            run.save(
-                {
-                    "step": step + 1,
-                    "optimizer": optimizer.state_dict(),
-                    "codebook": codebook.state_dict(),
-                }
-            )
-    optimizer.copy_average_to()
+            run.log(step + 1, **_floats(losses), codebook_use=codebook.use())
+        if run.is_due(step + 1, settings.save_every, settings.steps):
+            state = {"optimizer": optimizer.state_dict(), "codebook": codebook.state_dict()}
+            run.save({"step": step + 1, **state})
+    optimizer.use_average()
 
 
-def first_step(run: Run) -> int:
-    """The step at which a run goes on."""
-    state = run.load()
-    return 0 if state is None else state["step"]
+def polish_decoder(
+    model: ImageTokenizer, batches: Iterable[Tensor], settings: TokenizerTraining, run: Run
+) -> None:
+    """Trains only what turns codes into pixels, with encoder and codebook as they are."""
+    optimizer = MasterAdamW(
+        [*model.decoder.parameters(), *model.post_quant_conv.parameters()], weight_decay=0.01
+    )
+    first_step = 0
+    if state := run.load():
+        first_step = state["step"]
+        optimizer.load_state_dict(state["optimizer"])
+    for step, pixels_B3HW in enumerate(batches, start=first_step):
+        with torch.no_grad():
+            ids_BN = model.encode(pixels_B3HW)
+        losses = painting_losses(model.decode(ids_BN), pixels_B3HW, settings.edges)
+        _descend(losses, optimizer, settings, step)
+        if (step + 1) % settings.log_every == 0:
+            run.log(step + 1, **_floats(losses))
+        if run.is_due(step + 1, settings.save_every, settings.steps):
+            run.save({"step": step + 1, "optimizer": optimizer.state_dict()})
+    optimizer.use_average()
 
 
-def _resume(run: Run, optimizer: MasterAdamW, codebook: "MovingCodebook") -> int:
-    state = run.load()
-    if state is None:
-        return 0
-    optimizer.load_state_dict(state["optimizer"])
-    codebook.load_state_dict(state["codebook"])
-    return state["step"]
-
-
-def _without_codebook(model: ImageTokenizer):
-    return [p for p in model.parameters() if p is not model.quantize.embedding.weight]
+def painting_losses(
+    painted_B3HW: Tensor, pixels_B3HW: Tensor, edges_weight: float
+) -> dict[str, Tensor]:
+    """How far the painted pictures are from the true ones: in colour, and at edges."""
+    difference = painted_B3HW.float() - pixels_B3HW
+    pixels = difference.abs().mean()
+    # Differences of neighbouring pixels: blur costs here, a wrong brightness does not.
+    edges = difference.diff(dim=-1).abs().mean() + difference.diff(dim=-2).abs().mean()
+    return {"total": pixels + edges_weight * edges, "pixels": pixels, "edges": edges}
 
 
 def _losses(
@@ -97,28 +99,36 @@ def _losses(
     pixels_B3HW: Tensor,
     codebook: "MovingCodebook",
     settings: TokenizerTraining,
-    quantised: bool,
     step: int,
 ) -> dict[str, Tensor]:
-    dtype = model.quant_conv.weight.dtype
-    latents_Bchw = F.normalize(model.latents(pixels_B3HW.to(dtype)), dim=1)
+    latents_Bchw = F.normalize(model.latents(pixels_B3HW), dim=1)
     codes_Bchw, commitment = latents_Bchw, latents_Bchw.new_zeros(())
-    if quantised:
+    if step >= settings.steps_without_codebook:
         revive = step % settings.revive_every == 0
-        nearest_Bchw = codebook.follow(latents_Bchw.detach(), revive=revive).to(dtype)
+        nearest_Bchw = codebook.follow(latents_Bchw.detach(), revive=revive).to(latents_Bchw.dtype)
         commitment = (latents_Bchw - nearest_Bchw).float().square().sum(dim=1).mean()
+        # The decoder sees the codes; the gradient passes to the latents as if they were equal.
         codes_Bchw = latents_Bchw + (nearest_Bchw - latents_Bchw).detach()
-    painted_B3HW = model.pixels(codes_Bchw).float()
-    pixels = (painted_B3HW - pixels_B3HW).abs().mean()
-    edges = _edge_distance(painted_B3HW, pixels_B3HW)
-    total = pixels + settings.edges * edges + settings.commitment * commitment
-    return {"total": total, "pixels": pixels, "edges": edges, "commitment": commitment}
+    losses = painting_losses(model.pixels(codes_Bchw), pixels_B3HW, settings.edges)
+    total = losses["total"] + settings.commitment * commitment
+    return {**losses, "total": total, "commitment": commitment}
 
 
-def _edge_distance(a_B3HW: Tensor, b_B3HW: Tensor) -> Tensor:
-    """Mean distance of the differences between neighbouring pixels: blur costs, brightness not."""
-    difference = a_B3HW - b_B3HW
-    return difference.diff(dim=-1).abs().mean() + difference.diff(dim=-2).abs().mean()
+def _descend(
+    losses: dict[str, Tensor], optimizer: MasterAdamW, settings: TokenizerTraining, step: int
+) -> None:
+    losses["total"].backward()
+    optimizer.step(
+        warmup_cosine(step, peak=settings.peak_lr, warmup=settings.warmup, total=settings.steps)
+    )
+
+
+def _floats(losses: dict[str, Tensor]) -> dict[str, float]:
+    return {name: float(loss.detach()) for name, loss in losses.items()}
+
+
+def _without_codebook(model: ImageTokenizer) -> list[nn.Parameter]:
+    return [p for p in model.parameters() if p is not model.quantize.embedding.weight]
 
 
 class MovingCodebook:
@@ -146,8 +156,10 @@ class MovingCodebook:
             self._start_from(latents_Mc, self.counts_K < 0.03 * self.counts_K.mean())
         codes_Kc = F.normalize(self.sums_Kc, dim=-1)
         self.codebook.embedding.weight.copy_(codes_Kc)
-        return codes_Kc[ids_M].unflatten(0, (len(latents_Bchw), *latents_Bchw.shape[2:])).permute(
-            0, 3, 1, 2
+        return (
+            codes_Kc[ids_M]
+            .unflatten(0, (len(latents_Bchw), *latents_Bchw.shape[2:]))
+            .permute(0, 3, 1, 2)
         )
 
     def _start_from(self, latents_Mc: Tensor, chosen_K: Tensor) -> None:

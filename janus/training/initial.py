@@ -28,8 +28,8 @@ def initialise_tokenizer(model: ImageTokenizer) -> None:
 def initialise_linears(model: nn.Module) -> None:
     """Linear layers of gain one with zero biases, small embeddings (everything but the tokenizer).
 
-    What ends a residual branch of the transformer is divided by sqrt(2 * layers), so that the sum of
-    all branches starts with the size of one (GPT-2, section 2.3).
+    What ends a residual branch of the transformer is divided by sqrt(2 * layers), so that the sum
+    of all branches starts with the size of one (GPT-2, section 2.3).
     """
     for module in model.modules():
         if isinstance(module, nn.Linear):

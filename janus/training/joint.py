@@ -26,7 +26,7 @@ from janus.training.run import Run
 class JointTraining:
     """Every knob of the stage."""
 
-    steps: int = 6000
+    steps: int
     num_seen: int = 12
     num_drawn: int = 32
     num_turns: int = 3
@@ -57,17 +57,15 @@ def train_joint(
         codes = drawing_loss(model, batch, balance)
         codes.backward()
         norm = optimizer.step(
-            warmup_cosine(
-                step, peak=settings.peak_lr, warmup=settings.warmup, total=settings.steps
-            )
+            warmup_cosine(step, peak=settings.peak_lr, warmup=settings.warmup, total=settings.steps)
         )
         load = balance.update()
         if (step + 1) % settings.log_every == 0:
             figures = {"text": float(words.detach()), "image": float(codes.detach())}
             run.log(step + 1, **figures, gradient=norm, load=load)
-        if (step + 1) % settings.save_every == 0 or step + 1 == settings.steps:
+        if run.is_due(step + 1, settings.save_every, settings.steps):
             run.save(_state(step + 1, model, optimizer))
-    optimizer.copy_average_to()
+    optimizer.use_average()
 
 
 def trained_parameters(model: JanusModel) -> Iterator[torch.nn.Parameter]:
@@ -87,7 +85,8 @@ def dialogue_loss(
     hidden_BTD = hidden_BTD.masked_scatter(is_image_BT[..., None], seen_BID.to(hidden_BTD.dtype))
     is_image_N = is_image_BT.flatten()
     with balance.tokens(text=~is_image_N, seen=is_image_N):
-        hidden_ND = model(hidden_BTD.flatten(0, 1), Rows.uniform(*is_image_BT.shape))
+        rows = Rows.uniform(len(is_image_BT), is_image_BT.shape[1])
+        hidden_ND = model(hidden_BTD.flatten(0, 1), rows)
     return text_loss(model, hidden_ND, batch.dialogue_targets_BT.flatten())
 
 
@@ -108,7 +107,8 @@ def drawing_loss(model: JanusModel, batch: JointBatch, balance: ExpertBalance) -
     is_drawn_CT[row_C1, place_CI] = True
     is_drawn_N = is_drawn_CT.flatten()
     with balance.tokens(text=~is_drawn_N, drawn=is_drawn_N):
-        hidden_ND = model(hidden_CTD.flatten(0, 1), Rows.uniform(*is_drawn_CT.shape))
+        rows = Rows.uniform(len(is_drawn_CT), is_drawn_CT.shape[1])
+        hidden_ND = model(hidden_CTD.flatten(0, 1), rows)
     hidden_CTD = hidden_ND.unflatten(0, is_drawn_CT.shape)
     return image_loss(model, hidden_CTD[row_C1, place_CI], ids_CI)
 

@@ -16,7 +16,7 @@ class MasterAdamW:
     """AdamW on float32 copies of a module's parameters (arXiv 1711.05101).
 
     Matrices are decayed, vectors (norms, biases) are not. `ema_decay` is the share that the
-    exponential moving average of the weights keeps at each step; see `copy_average_to`.
+    exponential moving average of the weights keeps at each step; see `use_average`.
     """
 
     def __init__(
@@ -54,24 +54,30 @@ class MasterAdamW:
             group["lr"] = lr
         if math.isfinite(norm):
             self.adamw.step()
-        torch._foreach_copy_([p.data for p in self.parameters], self.masters)
-        torch._foreach_lerp_(self.average, self.masters, 1 - self.ema_decay)
+        _copy(self.masters, self.parameters)
+        for average, master in zip(self.average, self.masters, strict=True):
+            average.lerp_(master, 1 - self.ema_decay)
         return float(norm)
 
     @torch.no_grad()
-    def copy_average_to(self, parameters: list[Tensor] | None = None) -> None:
-        """Puts the averaged weights into the module (or into the tensors given)."""
-        torch._foreach_copy_(parameters or [p.data for p in self.parameters], self.average)
+    def use_average(self) -> None:
+        """Puts the averaged weights into the module."""
+        _copy(self.average, self.parameters)
 
     def state_dict(self) -> dict[str, Any]:
         return {"masters": self.masters, "average": self.average, "adamw": self.adamw.state_dict()}
 
     @torch.no_grad()
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        torch._foreach_copy_(self.masters, state["masters"])
-        torch._foreach_copy_(self.average, state["average"])
-        torch._foreach_copy_([p.data for p in self.parameters], self.masters)
+        _copy(state["masters"], self.masters)
+        _copy(state["average"], self.average)
+        _copy(self.masters, self.parameters)
         self.adamw.load_state_dict(state["adamw"])
+
+
+def _copy(source: Iterable[Tensor], target: Iterable[Tensor]) -> None:
+    for old, new in zip(target, source, strict=True):
+        old.copy_(new)
 
 
 def warmup_cosine(step: int, *, peak: float, warmup: int, total: int, floor: float = 0.02) -> float:

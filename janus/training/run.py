@@ -1,7 +1,7 @@
 """A training run on disk: a log of figures, and checkpoints to resume from.
 
-    folder/log.jsonl     one JSON object for each logged step
-    folder/STAGE.pt      the newest state of a stage, replaced atomically
+folder/log.jsonl     one JSON object for each logged step
+folder/STAGE.pt      the newest state of a stage, replaced atomically
 """
 
 import json
@@ -24,6 +24,16 @@ class Run:
     @property
     def state_path(self) -> Path:
         return self.folder / f"{self.stage}.pt"
+
+    @property
+    def next_step(self) -> int:
+        """The step at which the stage goes on: 0 for a fresh start."""
+        state = self.load()
+        return 0 if state is None else state["step"]
+
+    @staticmethod
+    def is_due(step: int, every: int, last: int) -> bool:
+        return step % every == 0 or step == last
 
     def load(self) -> dict[str, Any] | None:
         """The newest saved state, or None for a fresh start."""

@@ -6,6 +6,8 @@ from janus.config import (
     LatentAttentionConfig,
     TransformerConfig,
 )
+from janus.training.image_tokenizer import TokenizerTraining
+from janus.training.joint import JointTraining
 from vision.config import CodebookConfig, VisionConfig
 
 IMAGE_SIZE = 64
@@ -56,3 +58,9 @@ def emoji_config(image_token_id: int) -> JanusConfig:
             image_token_embed_dim=WIDTH,
         ),
     )
+
+
+# Budgets for two CPU cores; a longer run only needs larger numbers here.
+TOKENIZER = TokenizerTraining(steps=5000)
+JOINT = JointTraining(steps=3000)
+POLISH = TokenizerTraining(steps=2000, peak_lr=5e-4)

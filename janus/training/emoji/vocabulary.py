@@ -3,6 +3,8 @@
 Any text can be encoded (all bytes are in it); the words of the emoji world take one or two ids.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -24,7 +26,9 @@ from janus.training.emoji.sprites import Sprites
 SPECIAL_TOKENS = (BOS, EOS, PAD, IMAGE_START, IMAGE_END, IMAGE, USER, ASSISTANT)
 
 
-def train_vocabulary(sprites: Sprites, *, size: int, seed: int) -> JanusTokenizer:
+def train_vocabulary(
+    sprites: Sprites, *, size: int, seed: int, num_scenes: int = 20_000
+) -> JanusTokenizer:
     """Learns merges from sentences of training scenes; the same seed gives the same vocabulary."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -35,11 +39,11 @@ def train_vocabulary(sprites: Sprites, *, size: int, seed: int) -> JanusTokenize
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_sentences(sprites, seed), trainer)
+    tokenizer.train_from_iterator(_sentences(sprites, seed, num_scenes), trainer)
     return JanusTokenizer(tokenizer)
 
 
-def _sentences(sprites: Sprites, seed: int, num_scenes: int = 20_000):
+def _sentences(sprites: Sprites, seed: int, num_scenes: int) -> Iterator[str]:
     """As they stand in a prompt: after a colon, so words begin with a space."""
     rng = np.random.default_rng(seed)
     for _ in range(num_scenes):

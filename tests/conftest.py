@@ -1,0 +1,92 @@
+"""What many tests share: the sprites, the vocabulary of the emoji world, a tiny random model."""
+
+import pytest
+import torch
+
+from janus.config import ExpertsConfig, JanusConfig, LatentAttentionConfig, TransformerConfig
+from janus.model.model import JanusModel
+from janus.pipeline import Janus
+from janus.prompts.chat import PromptStyle
+from janus.prompts.tokenizer import JanusTokenizer
+from janus.training.emoji.sprites import Sprites, load_sprites
+from janus.training.emoji.vocabulary import train_vocabulary
+from janus.training.initial import initialise_linears, initialise_tokenizer
+from vision.config import CodebookConfig, VisionConfig
+
+VOCAB_SIZE = 640
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _two_threads():
+    torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def sprites() -> Sprites:
+    return load_sprites()
+
+
+@pytest.fixture(scope="session")
+def vocabulary(sprites: Sprites) -> JanusTokenizer:
+    return train_vocabulary(sprites, size=VOCAB_SIZE, seed=0, num_scenes=500)
+
+
+@pytest.fixture(scope="session")
+def tiny(vocabulary: JanusTokenizer) -> Janus:
+    """A random model of the bundled one's architecture, small enough to draw in a second."""
+    torch.manual_seed(0)
+    model = JanusModel(tiny_config(vocabulary.special.image)).eval().requires_grad_(False)
+    initialise_linears(model)
+    initialise_tokenizer(model.vqmodel)
+    style = PromptStyle.of_checkpoint(vocabulary, {"use_default_system_prompt": False})
+    return Janus(model, vocabulary, style, name="tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tiny: Janus, tmp_path_factory: pytest.TempPathFactory):
+    folder = tmp_path_factory.mktemp("tiny")
+    tiny.save_pretrained(folder)
+    return folder
+
+
+def tiny_config(image_token_id: int) -> JanusConfig:
+    width = 64
+    return JanusConfig(
+        image_token_id=image_token_id,
+        transformer=TransformerConfig(
+            vocab_size=VOCAB_SIZE,
+            hidden_size=width,
+            intermediate_size=96,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            num_key_value_heads=2,
+            head_dim=16,
+            max_position_embeddings=512,
+            latent_attention=LatentAttentionConfig(
+                kv_lora_rank=32, qk_nope_head_dim=16, qk_rope_head_dim=16, v_head_dim=24
+            ),
+            experts=ExpertsConfig(
+                n_routed_experts=4,
+                num_experts_per_tok=2,
+                moe_intermediate_size=32,
+                first_k_dense_replace=1,
+            ),
+        ),
+        vision=VisionConfig(
+            hidden_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            image_size=32,
+            patch_size=8,
+            projection_dim=width,
+        ),
+        codebook=CodebookConfig(
+            num_embeddings=128,
+            latent_channels=32,
+            base_channels=32,
+            channel_multiplier=(1, 1, 1, 2),
+            num_res_blocks=0,
+            projection_dim=width,
+            image_token_embed_dim=width,
+        ),
+    )

@@ -10,10 +10,12 @@ import secrets
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 import vision.preview
@@ -134,12 +136,13 @@ class Janus:
 
     def answer(self, request: TextRequest) -> TextResult:
         """A prepared request's whole answer, with why it ended and its token counts."""
-        pieces: list[str] = []
-        ticket = self._submit(request)
         stops = StopTexts(request.params.stop)
-        pieces.extend(self._pieces(ticket, stops))
+        text, ticket = "", None
+        for piece, ticket in self._pieces(request, stops):
+            text += piece
+        assert ticket is not None
         return TextResult(
-            text="".join(pieces),
+            text=text,
             finish_reason="stop" if stops.found else ticket.finish_reason or "stop",
             prompt_tokens=len(request.prompt),
             completion_tokens=len(ticket.ids),
@@ -234,36 +237,39 @@ class Janus:
     # ------------------------------------------------------------ inside
 
     def _stream_text(self, request: TextRequest) -> Iterator[str]:
-        return self._pieces(self._submit(request), StopTexts(request.params.stop))
+        for piece, _ in self._pieces(request, StopTexts(request.params.stop)):
+            if piece:
+                yield piece
 
-    def _pieces(self, ticket: Ticket, stops: StopTexts) -> Iterator[str]:
+    def _pieces(self, request: TextRequest, stops: StopTexts) -> Iterator[tuple[str, Ticket]]:
+        """The text that each step adds, which may be none."""
         stream, seen, begun = self.tokenizer.stream(), 0, False
-        for _ in self._run(ticket):
-            text = "".join(stream.add(token) for token in ticket.ids[seen:])
-            seen = len(ticket.ids)
-            text = stops.add(text)
-            if stops.found or ticket.done:
+        for ticket in self._run(request):
+            done, ids = ticket.done, ticket.ids  # once: other threads step it too
+            text = stops.add("".join(stream.add(token) for token in ids[seen:]))
+            seen = len(ids)
+            if stops.found or done:
                 text = (text + stops.rest()).rstrip()
             if not begun:
                 text = text.lstrip()
             begun = begun or bool(text)
-            if text:
-                yield text
+            yield text, ticket
             if stops.found:
                 return
 
     def _stream_drawing(self, prompt: str, request: ImageRequest) -> Iterator[DrawStep]:
-        ticket = self._submit(request)
-        for _ in self._run(ticket):
-            pictures = self._pictures(prompt, ticket) if ticket.done else None
+        for ticket in self._run(request):
+            done = ticket.done
             yield DrawStep(
                 index=ticket.num_steps,
                 total=ticket.total_steps,
-                make_preview=lambda: self._preview(ticket),
-                pictures=pictures,
+                make_preview=partial(self._preview, ticket),
+                pictures=self._pictures(prompt, ticket) if done else None,
             )
+            if done:
+                return
 
-    def _preview(self, ticket: Ticket):
+    def _preview(self, ticket: Ticket) -> Image.Image:
         grid = self.model.config.vision.grid_size
         return vision.preview.contact_sheet(
             [vision.preview.preview(self.model.vqmodel, list(ids), grid) for ids in ticket.pictures]
@@ -318,14 +324,11 @@ class Janus:
         except Exception as error:
             raise as_janus_error(error) or error from error
 
-    def _submit(self, request: TextRequest | ImageRequest) -> Ticket:
+    def _run(self, request: TextRequest | ImageRequest) -> Iterator[Ticket]:
+        """Steps the engine, a step at a time under the lock, until the request is answered."""
         with self._lock:
-            return self._engine_for(request).submit(request)
-
-    def _run(self, ticket: Ticket) -> Iterator[Ticket]:
-        """Steps the engine, a step at a time under the lock, until the ticket is done."""
-        assert self._engine is not None
-        steps = self._engine.run(ticket)
+            engine = self._engine_for(request)
+            steps = engine.run(engine.submit(request))
         try:
             while True:
                 with self._lock:

@@ -97,15 +97,17 @@ class Engine:
         Raises:
             JanusError: what the ticket failed with.
         """
-        seen = 0
+        seen, done = 0, False
         try:
-            while True:
-                if ticket.num_steps > seen or ticket.done:
+            while not done:
+                # While the caller holds the ticket, other runs may bring it to its end: that end
+                # is yielded too.
+                done = ticket.done
+                if ticket.num_steps > seen or done:
                     seen = ticket.num_steps
                     yield ticket
-                if ticket.done:
-                    break
-                self.step()
+                else:
+                    self.step()
         finally:
             self.cancel(ticket)
         if ticket.error:

@@ -26,11 +26,11 @@ def load_model(
     dtype: str | torch.dtype = "auto",
 ) -> JanusModel:
     """Opens a checkpoint. Raises `WeightsError` or `JanusError` where it is not a whole Janus."""
+    target = choose_device(device)
     checkpoint = Checkpoint.open(Path(folder))
     config = read_config(checkpoint.config)
     with torch.device("meta"), WithoutInitialisation():
         model = JanusModel(config)
-    target = choose_device(device)
     load_into(
         model,
         checkpoint,

@@ -14,7 +14,7 @@ from vision.tokenizer import ImageTokenizer
 SECTIONS = {
     "three levels": {},
     "two blocks a level": {"num_res_blocks": 2, "channel_multiplier": [1, 2, 3], "embed_dim": 8},
-    "no blocks in the encoder": {"num_res_blocks": 0, "channel_multiplier": [1, 1, 1]},
+    "no blocks in the encoder": {"num_res_blocks": 0},
 }
 
 
@@ -73,18 +73,6 @@ def test_lengths_of_codes_mean_nothing(pair: tuple[Any, ImageTokenizer]) -> None
     ours.quantize.embedding.weight.mul_(lengths)
     assert torch.equal(ours.encode(pixels()), encoded)
     assert relative_error(ours.decode(ids()), decoded) <= 1e-5
-
-
-@torch.no_grad()
-def test_ids_run_in_raster_order(pair: tuple[Any, ImageTokenizer]) -> None:
-    """A code alone in the top right corner colours the top right of the picture most."""
-    _, ours = pair
-    blank = torch.zeros(1, 16, dtype=torch.long)
-    corner = blank.clone()
-    corner[0, 3] = 7
-    change = (ours.decode(corner) - ours.decode(blank)).abs().sum(1)[0]
-    by_quarter = change.unflatten(0, (2, 8)).unflatten(2, (2, 8)).sum((1, 3)).flatten()
-    assert by_quarter.argmax() == 1
 
 
 @torch.no_grad()

@@ -1,0 +1,5 @@
+"""The studio: a web page that draws and answers questions about pictures, made with Gradio.
+
+`app` builds and launches it. Each tab has a file for its layout and events and one for what it
+shows, which knows no Gradio; `texts`, `theme` and `style.css` hold every word and every colour.
+"""

@@ -45,10 +45,19 @@ train_app.command()(train.emoji)
 app.add_typer(train_app, name="train")
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"janus {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)
+        bool,
+        typer.Option(
+            "--version", help="Show the version and exit.", is_eager=True, callback=_show_version
+        ),
     ] = False,
 ) -> None:
     """One model that sees and draws.

@@ -157,7 +157,11 @@ class Messages:
             disable=self.quiet or not sys.stderr.isatty(),
             bar_format="{desc} {percentage:3.0f}% |{bar:30}| {elapsed}, {remaining} left",
         ) as bar:
-            yield lambda fraction: bar.update(fraction - bar.n) and None
+
+            def show(fraction: float) -> None:
+                bar.update(fraction - bar.n)
+
+            yield show
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

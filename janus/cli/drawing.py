@@ -1,0 +1,182 @@
+"""`janus draw`: words in, PNG files out, each with the settings that made it."""
+
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from janus.cli.common import Failures, command, read_stdin
+from janus.cli.options import DrawOptions, Messages, ModelOptions, Results
+from janus.cli.redraw import Redrawing
+from janus.cli.targets import STDOUT, Target
+from janus.errors import UsageError
+from janus.generation.params import LARGEST_SEED, DrawParams, settings_from
+
+if TYPE_CHECKING:
+    from janus.generation.results import Picture
+    from janus.pipeline import Janus
+
+
+@command
+def draw(
+    prompt: Annotated[
+        str | None,
+        typer.Argument(metavar="[PROMPT]", help="What to draw; - reads it from standard input."),
+    ] = None,
+    *,
+    drawing: DrawOptions,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="A PNG file, a folder, or - for standard output. [default: this folder]",
+        ),
+    ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            "--like", metavar="FILE", help="Draw this picture again; other options change it."
+        ),
+    ] = None,
+    prompts: Annotated[
+        str | None,
+        typer.Option("--from", metavar="FILE", help="A file with one prompt a line, or -."),
+    ] = None,
+    model: ModelOptions,
+    results: Results,
+    messages: Messages,
+) -> None:
+    """Draw pictures of what the prompt says.
+
+    \b
+    janus draw "two red hearts"
+    janus draw "two red hearts" -n 4 --seed 7 -o hearts/
+    janus draw --like hearts/picture.png --guidance 3
+    janus draw --from prompts.txt --json
+    """
+    if results.json and output == STDOUT:
+        raise UsageError("Standard output takes either the picture or JSON.", "Drop one of them.")
+    redrawing = Redrawing.read(like) if like else None
+    texts = _prompts(prompt, prompts, redrawing)
+    plan = _Plan.of(texts, drawing.given(), redrawing)
+    target = Target.of(output, several=plan.num_pictures > 1)
+    if redrawing:
+        model = redrawing.model_options(model)
+    _carry_out(plan, model.load(messages), target, results, messages)
+
+
+def draw_portions(
+    janus: "Janus", prompt: str, settings: dict[str, Any], messages: Messages
+) -> Iterator[list["Picture"]]:
+    """As many pictures as the model draws at once, then the next, so that each can be kept."""
+    from janus.pipeline import LARGEST_RANDOM_SEED, MAX_SLOTS
+
+    params = settings_from(DrawParams, settings)
+    seed = secrets.randbelow(LARGEST_RANDOM_SEED) if params.seed is None else params.seed
+    portion = params.count if params.reference else MAX_SLOTS // 2
+    with messages.progress("Drawing") as show:
+        for done in range(0, params.count, portion):
+            count = min(portion, params.count - done)
+            now = {"count": count, "seed": (seed + done) % (LARGEST_SEED + 1)}
+            for step in janus.draw_stream(prompt, **settings | now):
+                show((done + step.fraction * count) / params.count)
+                if step.pictures is not None:
+                    yield list(step.pictures)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """What to draw. `only` is the place of the one picture that is wanted of each prompt's."""
+
+    prompts: list[str]
+    settings: dict[str, Any]
+    only: int | None
+
+    @classmethod
+    def of(
+        cls, prompts: list[str], given: dict[str, Any], redrawing: Redrawing | None
+    ) -> "_Plan":
+        """Wrong settings are refused here, before the model is loaded."""
+        settings = redrawing.settings | given if redrawing else given
+        settings_from(DrawParams, settings)
+        changed = not given.keys().isdisjoint({"seed", "count", "reference"})
+        only = redrawing.index if redrawing and not changed else None
+        return cls(prompts=prompts, settings=settings, only=only)
+
+    @property
+    def num_pictures(self) -> int:
+        count = settings_from(DrawParams, self.settings).count if self.only is None else 1
+        return len(self.prompts) * count
+
+
+def _prompts(prompt: str | None, file: str | None, redrawing: Redrawing | None) -> list[str]:
+    if prompt is not None and file is not None:
+        raise UsageError("There is a prompt, and a file with prompts.", "Give one of them.")
+    if file is not None:
+        lines = [line.strip() for line in _read_text(file).splitlines() if line.strip()]
+        if not lines:
+            raise UsageError(f"'{file}' holds no prompts.", "Write one a line.")
+        return lines
+    if prompt is not None:
+        return [_read_text(prompt) if prompt == "-" else prompt]
+    if redrawing is None:
+        raise UsageError("There is nothing to draw.", 'Such as: janus draw "two red hearts"')
+    return [redrawing.prompt]
+
+
+def _read_text(file: str) -> str:
+    try:
+        content = read_stdin() if file == "-" else Path(file).read_bytes()
+        return content.decode("utf-8-sig").strip()
+    except OSError as error:
+        raise UsageError(f"Cannot read '{file}': {error.strerror}.", "Check the path.") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"'{file}' is not UTF-8 text.", "Save it as UTF-8.") from error
+
+
+def _carry_out(
+    plan: _Plan, janus: "Janus", target: Target, results: Results, messages: Messages
+) -> None:
+    """Saves pictures as they are finished; what was saved is told even if the rest fails."""
+    failures, finished = Failures(), []
+    try:
+        for prompt in plan.prompts:
+            with failures.noted(UsageError):
+                portions = draw_portions(janus, prompt, plan.settings, messages)
+                for picture, seconds in _finished(portions, plan.only):
+                    path = target.save(picture, len(finished) + 1, results)
+                    finished.append(_describe(picture, path, seconds))
+                    if path != STDOUT and not results.json:
+                        results.print(path)
+    finally:
+        if results.json and finished:
+            results.print_json({"pictures": finished})
+    failures.exit()
+
+
+def _finished(
+    portions: Iterator[list["Picture"]], only: int | None
+) -> Iterator[tuple["Picture", float]]:
+    """Each wanted picture, with the seconds that its portion took."""
+    started = time.perf_counter()
+    for pictures in portions:
+        seconds = time.perf_counter() - started
+        for picture in pictures if only is None else [pictures[only]]:
+            yield picture, seconds
+        started = time.perf_counter()
+
+
+def _describe(picture: "Picture", path: str, seconds: float) -> dict[str, Any]:
+    return {
+        "path": path,
+        "seed": picture.seed,
+        "width": picture.image.width,
+        "height": picture.image.height,
+        "seconds": round(seconds, 3),
+        "settings": dict(picture.settings),
+    }

@@ -1,0 +1,133 @@
+"""`janus weights`: which models there are, which are here, and whether they are whole."""
+
+from typing import Annotated, Any
+
+import typer
+
+from janus.cli.common import command, gigabytes, table
+from janus.cli.options import Messages, Offline, Results
+from janus.errors import WeightsMissingError
+from weights import catalog
+from weights.errors import WeightsError
+from weights.hub import locate
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A name, a hub id or a folder.")]
+
+
+@command
+def list_models(results: Results, messages: Messages) -> None:
+    """List the models that have a name here.
+
+    \b
+    janus weights list
+    """
+    entries = [_describe(entry) for entry in catalog.CATALOG]
+    if results.json:
+        results.print_json({"models": entries})
+        return
+    rows = [("NAME", "DOWNLOAD", "MEMORY", "LICENCE", "HERE", "KNOWS")]
+    for entry in entries:
+        sizes = [gigabytes(n) if n else "-" for n in (entry["bytes"], entry["memory_bytes"])]
+        here = "yes" if entry["folder"] else "no"
+        rows.append((entry["name"], *sizes, entry["licence"], here, entry["knows"]))
+    results.print(table(rows))
+
+
+@command
+def get(name: Name, offline: Offline = False, *, results: Results, messages: Messages) -> None:
+    """Download a model, and print the folder where it lies.
+
+    \b
+    janus weights get janus-pro-1b
+    """
+    if entry := catalog.find(name):
+        messages.note(f"{entry.licence}: {entry.licence_url}")
+    folder = locate(name, local_files_only=offline)
+    if results.json:
+        results.print_json({"name": name, "folder": str(folder)})
+    else:
+        results.print(str(folder))
+
+
+@command
+def verify(name: Name, *, results: Results, messages: Messages) -> None:
+    """Read a whole model and check that nothing is missing or damaged.
+
+    \b
+    janus weights verify janus-pro-1b
+    janus weights verify ./my-model
+    """
+    facts = _verify(name, messages)
+    if results.json:
+        results.print_json(facts)
+    else:
+        results.print(
+            f"{name}: whole; {facts['tensors']} tensors, {facts['parameters'] / 1e6:.0f} M "
+            f"parameters, {facts['vocabulary']} tokens"
+        )
+
+
+def find_here(name: str) -> str | None:
+    """The folder of a model that need not be downloaded, or None."""
+    from weights.layout import find_weights
+
+    try:
+        folder = locate(name, local_files_only=True)
+        find_weights(folder)
+    except WeightsError:
+        return None
+    return str(folder)
+
+
+def _describe(entry: catalog.CatalogEntry) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "hub_id": entry.hub_id,
+        "parameters": entry.parameters,
+        "bytes": entry.bytes,
+        "memory_bytes": entry.memory_bytes,
+        "licence": entry.licence,
+        "licence_url": entry.licence_url,
+        "folder": find_here(entry.name),
+        "supported": entry.supported,
+        "knows": entry.knows,
+    }
+
+
+def _verify(name: str, messages: Messages) -> dict[str, Any]:
+    from janus.model.loading import load_model
+    from janus.prompts.tokenizer import JanusTokenizer
+    from weights.files import Checkpoint
+
+    folder = locate(name, local_files_only=True)
+    # On the meta device names and shapes are compared, and no memory is taken.
+    load_model(folder, device="meta")
+    tokenizer = JanusTokenizer.open(folder)
+    checkpoint = Checkpoint.open(folder)
+    sizes = {name: shape.numel() for name, shape in checkpoint.shapes().items()}
+    _require_finite(checkpoint, sum(sizes.values()), messages)
+    return {
+        "folder": str(folder),
+        "layout": checkpoint.layout,
+        "tensors": len(sizes),
+        "parameters": sum(sizes.values()),
+        "bytes": checkpoint.num_bytes,
+        "vocabulary": len(tokenizer),
+    }
+
+
+def _require_finite(checkpoint: Any, total: int, messages: Messages) -> None:
+    """Reads every tensor."""
+    bad, done = [], 0
+    with messages.progress("Reading") as show:
+        for name, tensor in checkpoint.tensors():
+            if not tensor.isfinite().all():
+                bad.append(name)
+            done += tensor.numel()
+            show(done / total)
+    if bad:
+        raise WeightsMissingError(
+            f"{len(bad)} tensors in {checkpoint.folder} hold numbers that are not finite, such as "
+            f"{', '.join(bad[:3])}.",
+            "Download the model again, or train it with a lower learning rate.",
+        )

@@ -1,0 +1,238 @@
+"""Published checkpoints: whole in the original layout, whole again after transformers' layout."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from janus import Janus
+from janus.config import read_config, to_transformers
+from janus.errors import WeightsMissingError
+from janus.model.loading import canonical_name
+from janus.model.model import JanusModel
+from janus.prompts.chat import SEEING_SYSTEM_PROMPT, Turn
+from janus.prompts.tokenizer import JanusTokenizer
+from tests.layouts import (
+    MODELS,
+    PRO_1B,
+    PRO_7B,
+    UNUSED,
+    Form,
+    Published,
+    Sizes,
+    hollow_tensors,
+    original_config,
+    random_tensors,
+    tokenizer_json,
+    write_large_bin,
+    write_settings,
+    write_weights,
+)
+from weights.export import write_checkpoint
+from weights.files import Checkpoint
+from weights.names import canonical_tensors, original_tensors
+
+QUESTION = "What is it?"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Opened:
+    """A published checkpoint at toy widths, opened by us, saved, and opened by transformers."""
+
+    published: Published
+    source: dict[str, Tensor]
+    original: Path
+    ours: Janus
+    saved: Path
+    stock: Any
+    processor: Any
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def opened(
+    request: pytest.FixtureRequest,
+    vocabulary: JanusTokenizer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Opened:
+    from transformers import JanusForConditionalGeneration, JanusProcessor
+
+    published = MODELS[request.param]
+    original, saved = (tmp_path_factory.mktemp(name) for name in ("original", "saved"))
+    source = random_tensors(published.tiny.shapes())
+    write_tiny(original, published, vocabulary)
+    write_weights(original, source, published.form)
+    ours = Janus.from_pretrained(original, dtype="float32", device="cpu")
+    ours.save_pretrained(saved)
+    return Opened(
+        published=published,
+        source=source,
+        original=original,
+        ours=ours,
+        saved=saved,
+        stock=JanusForConditionalGeneration.from_pretrained(saved).eval(),
+        processor=JanusProcessor.from_pretrained(saved),
+    )
+
+
+@pytest.fixture(scope="module")
+def picture() -> Image.Image:
+    return Image.radial_gradient("L").resize((64, 64)).convert("RGB")
+
+
+def write_tiny(folder: Path, published: Published, vocabulary: JanusTokenizer) -> None:
+    config = original_config(published.tiny, published.tiny.language())
+    tokenizer = tokenizer_json(vocabulary, published.added_tokens)
+    write_settings(folder, config, tokenizer, published.sft_format)
+
+
+def state(janus: Janus) -> dict[str, Tensor]:
+    return {canonical_name(name): tensor for name, tensor in janus.model.state_dict().items()}
+
+
+def assert_whole(canonical: dict[str, Tensor], source: dict[str, Tensor]) -> None:
+    """Bit by bit what was published, but for the two things that are never used."""
+    back = dict(original_tensors(canonical.items()))
+    for name, tensor in back.items():
+        assert torch.equal(tensor, source[name].to(tensor.dtype)), name
+    assert all(any(part in name for part in UNUSED) for name in source.keys() - back.keys())
+
+
+def assert_equal(some: dict[str, Tensor], others: dict[str, Tensor]) -> None:
+    assert some.keys() == others.keys()
+    for name, tensor in some.items():
+        assert torch.equal(tensor, others[name]), name
+
+
+# There and back
+
+
+def test_every_published_tensor_arrives(opened: Opened) -> None:
+    assert (len(opened.source), len(state(opened.ours))) == opened.published.num_keys
+    assert_whole(state(opened.ours), opened.source)
+
+
+def test_transformers_gets_every_tensor(opened: Opened) -> None:
+    assert_whole(opened.stock.state_dict(), opened.source)
+
+
+def test_transformers_misses_nothing_and_wonders_at_nothing(opened: Opened) -> None:
+    from transformers import JanusForConditionalGeneration
+
+    _, report = JanusForConditionalGeneration.from_pretrained(
+        opened.saved, output_loading_info=True
+    )
+    assert not any(report.values()), report
+
+
+def test_saved_and_opened_again(opened: Opened, picture: Image.Image) -> None:
+    again = Janus.from_pretrained(opened.saved, dtype="float32", device="cpu")
+    assert_equal(state(again), state(opened.ours))
+    assert again.template.style == opened.ours.template.style
+    asked = [model.text_request(picture, QUESTION) for model in (again, opened.ours)]
+    assert asked[0].prompt.ids == asked[1].prompt.ids
+    assert again.draw("a cat", seed=1)[0].ids == opened.ours.draw("a cat", seed=1)[0].ids
+
+
+def test_bfloat16_goes_round_as_it_is(opened: Opened, tmp_path: Path) -> None:
+    Janus.from_pretrained(opened.original, dtype="bfloat16", device="cpu").save_pretrained(tmp_path)
+    stored = dict(Checkpoint.open(tmp_path).tensors())
+    assert {tensor.dtype for tensor in stored.values()} == {torch.bfloat16}
+    assert_whole(stored, opened.source)
+
+
+# Stock transformers, with nothing set by hand
+
+
+def stock_inputs(opened: Opened, turns: list[tuple[str, str]], **options: Any) -> Any:
+    """What stock's processor makes of a conversation that begins with the given pictures."""
+    pictures = [{"type": "image"} for _ in options.get("images", [])]
+    contents = [[{"type": "text", "text": text}] for _, text in turns]
+    contents[0] = pictures + contents[0]
+    messages = [
+        {"role": role, "content": content}
+        for (role, _), content in zip(turns, contents, strict=True)
+    ]
+    text = opened.processor.apply_chat_template(messages, add_generation_prompt=True)
+    return opened.processor(text=text, return_tensors="pt", **options)
+
+
+def test_stock_sees_the_same(opened: Opened, picture: Image.Image) -> None:
+    inputs = stock_inputs(opened, [("user", QUESTION)], images=[picture])
+    request = opened.ours.text_request(picture, QUESTION, max_tokens=12, temperature=0)
+    assert inputs["input_ids"][0].tolist() == list(request.prompt.ids)
+    theirs = opened.stock.generate(**inputs, max_new_tokens=12, do_sample=False)
+    *_, ticket = opened.ours._run(request)
+    new_ids = theirs[0, inputs["input_ids"].shape[1] :].tolist()
+    eos = opened.ours.tokenizer.special.eos
+    assert [token for token in new_ids if token != eos] == list(ticket.ids)
+
+
+def test_stock_draws_the_same(opened: Opened) -> None:
+    inputs = stock_inputs(opened, [("user", "two red hearts")], generation_mode="image")
+    theirs = opened.stock.generate(**inputs, generation_mode="image", do_sample=False)
+    (ours,) = opened.ours.draw("two red hearts", temperature=0)
+    assert theirs[0].tolist() == list(ours.ids)
+    pixels = opened.stock.decode_image_tokens(theirs)[0]
+    painted = torch.tensor(list(ours.image.getdata())).view(64, 64, 3)
+    assert ((pixels + 1) * 127.5).clip(0, 255).sub(painted).abs().max() <= 1.01
+
+
+def test_stock_gets_the_same_conversation(opened: Opened, picture: Image.Image) -> None:
+    turns = [("user", " Which is larger? "), ("assistant", "The first."), ("user", "Why?")]
+    theirs = stock_inputs(opened, turns, images=[picture, picture])["input_ids"][0].tolist()
+    shown = torch.zeros(3, 64, 64)
+    first, *others = (Turn(role, text) for role, text in turns)
+    ours = opened.ours.template.to_answer([Turn(first.role, first.text, (shown, shown)), *others])
+    assert theirs == list(ours.ids)
+
+
+def test_each_model_is_spoken_to_in_its_own_words(opened: Opened, picture: Image.Image) -> None:
+    request = opened.ours.text_request(picture, QUESTION)
+    words = opened.ours.tokenizer._tokenizer.decode(
+        list(request.prompt.ids), skip_special_tokens=False
+    )
+    old = opened.published.sft_format == "deepseek_old"
+    user, assistant = ("User", "Assistant") if old else ("<|User|>", "<|Assistant|>")
+    assert f"{SEEING_SYSTEM_PROMPT}\n\n{user}: <begin_of_image>" in words
+    assert words.endswith(f"<end_of_image>\n{QUESTION}\n\n{assistant}:")
+
+
+def test_ids_are_those_of_the_tokenizer(opened: Opened) -> None:
+    special = opened.ours.tokenizer.special
+    config = json.loads((opened.saved / "config.json").read_text())
+    generation = json.loads((opened.saved / "generation_config.json").read_text())
+    assert config["image_token_id"] == opened.processor.tokenizer.image_token_id == special.image
+    assert config["text_config"]["pad_token_id"] == generation["pad_token_id"] == special.pad
+    assert generation["generation_kwargs"] == {"boi_token_id": special.image_start}
+
+
+def test_ids_differ_from_model_to_model(vocabulary: JanusTokenizer, tmp_path: Path) -> None:
+    ids = set()
+    for name, published in MODELS.items():
+        write_tiny(tmp_path / name, published, vocabulary)
+        special = JanusTokenizer.open(tmp_path / name).special
+        ids.add((special.pad, special.image_start, special.image))
+    assert len(ids) == len(MODELS)
+
+
+# Every form, and what is wrong with a file
+
+
+@pytest.mark.parametrize("form", ["safetensors", "safetensors shards", "bin shards"])
+def test_every_form_is_the_same_model(
+    form: Form, opened_pro: Janus, vocabulary: JanusTokenizer, tmp_path: Path
+) -> None:
+    write_tiny(tmp_path, MODELS["Janus-Pro-1B"], vocabulary)
+    write_weights(tmp_path, random_tensors(MODELS["Janus-Pro-1B"].tiny.shapes()), form)
+    model = Janus.from_pretrained(tmp_path, dtype="float32", device="cpu")
+    assert_equal(state(model), state(opened_pro))

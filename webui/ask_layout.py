@@ -1,0 +1,84 @@
+"""How the Ask tab looks: its components and where they stand. Nothing happens here."""
+
+from dataclasses import dataclass
+
+import gradio as gr
+
+from webui import markup
+from webui.texts import text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskLayout:
+    pictures: gr.Gallery
+    describe: gr.Button
+    clear: gr.Button
+    chat: gr.Chatbot
+    question: gr.Textbox
+    start: gr.Button
+    stop: gr.Button
+    status: gr.HTML
+    turns: gr.State
+
+
+def lay_out() -> AskLayout:
+    """Places the components into the current block."""
+    with gr.Row(elem_classes="columns"):
+        with gr.Column(scale=5, min_width=280):
+            pictures = gr.Gallery(
+                label=text("ask.pictures"),
+                file_types=["image"],
+                sources=["upload", "clipboard"],
+                interactive=True,
+                columns=3,
+                object_fit="contain",
+                buttons=[],
+                elem_id="pictures",
+            )
+            describe = gr.Button(text("ask.describe"), variant="secondary", elem_id="describe")
+        with gr.Column(scale=6, min_width=280):
+            chat = gr.Chatbot(
+                label=text("ask.chat"),
+                show_label=False,
+                placeholder=text("ask.placeholder"),
+                buttons=["copy"],
+                height=420,
+                elem_id="chat",
+            )
+            with gr.Row(elem_classes="question"):
+                question = gr.Textbox(
+                    label=text("ask.question"),
+                    show_label=False,
+                    container=False,
+                    placeholder=text("ask.question.placeholder"),
+                    max_lines=4,
+                    scale=5,
+                    min_width=160,
+                    elem_id="question",
+                )
+                start = gr.Button(
+                    text("ask.start"), variant="primary", scale=1, min_width=80, elem_id="ask"
+                )
+                stop = gr.Button(
+                    text("ask.stop"),
+                    variant="stop",
+                    scale=1,
+                    min_width=80,
+                    visible=False,
+                    elem_id="stop-answer",
+                )
+                clear = gr.Button(
+                    text("ask.clear"), variant="secondary", scale=1, min_width=80, elem_id="clear"
+                )
+            status = gr.HTML(markup.note(""), elem_id="ask-status")
+    return AskLayout(
+        pictures=pictures,
+        describe=describe,
+        clear=clear,
+        chat=chat,
+        question=question,
+        start=start,
+        stop=stop,
+        status=status,
+        turns=gr.State(()),
+    )

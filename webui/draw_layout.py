@@ -1,0 +1,110 @@
+"""How the Draw tab looks: its components and where they stand. Nothing happens here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import gradio as gr
+
+from janus.generation.params import DrawParams, knobs
+from webui import markup
+from webui.texts import text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawLayout:
+    prompt: gr.Textbox
+    examples: gr.Dataset
+    count: gr.Radio
+    seed: gr.Number
+    start: gr.Button
+    stop: gr.Button
+    guidance: gr.Slider
+    temperature: gr.Slider
+    stage: gr.Image
+    progress: gr.HTML
+    gallery: gr.Gallery
+    drawn: gr.State  # what the gallery shows: paths and captions, newest first
+
+
+def lay_out(examples: Sequence[str]) -> DrawLayout:
+    """Places the components into the current block."""
+    with gr.Row(elem_classes="columns"):
+        with gr.Column(scale=5, min_width=280):
+            controls = _controls(examples)
+        with gr.Column(scale=6, min_width=280):
+            stage = gr.Image(
+                label=text("draw.stage"),
+                show_label=False,
+                interactive=False,
+                buttons=["fullscreen"],
+                elem_id="stage",
+            )
+            progress = gr.HTML(markup.note(""), elem_id="progress")
+    gallery = gr.Gallery(
+        label=text("draw.gallery"),
+        columns=6,
+        object_fit="contain",
+        buttons=["download", "fullscreen"],
+        interactive=False,
+        fit_columns=False,
+        elem_id="gallery",
+    )
+    return DrawLayout(
+        **controls, stage=stage, progress=progress, gallery=gallery, drawn=gr.State([])
+    )
+
+
+def _controls(examples: Sequence[str]) -> dict:
+    prompt = gr.Textbox(
+        label=text("draw.prompt"),
+        placeholder=text("draw.prompt.placeholder"),
+        max_lines=4,
+        autofocus=True,
+        elem_id="prompt",
+    )
+    chips = gr.Dataset(
+        label=text("draw.examples"),
+        components=[prompt],
+        samples=[[example] for example in examples],
+        layout="gallery",
+        elem_id="examples",
+    )
+    with gr.Row(elem_classes="settings"):
+        count = gr.Radio([1, 2, 4], value=1, label=text("draw.count"), min_width=150)
+        seed = gr.Number(
+            label=text("draw.seed"),
+            placeholder=text("draw.seed.placeholder"),
+            minimum=0,
+            precision=0,
+            min_width=120,
+            elem_id="seed",
+        )
+    start = gr.Button(text("draw.start"), variant="primary", size="lg", elem_id="draw")
+    stop = gr.Button(
+        text("draw.stop"), variant="stop", size="lg", visible=False, elem_id="stop-drawing"
+    )
+    with gr.Accordion(text("draw.more"), open=False):
+        guidance, temperature = _slider("guidance", step=0.5), _slider("temperature", step=0.05)
+    return {
+        "prompt": prompt,
+        "examples": chips,
+        "count": count,
+        "seed": seed,
+        "start": start,
+        "stop": stop,
+        "guidance": guidance,
+        "temperature": temperature,
+    }
+
+
+def _slider(name: str, *, step: float) -> gr.Slider:
+    knob = next(knob for knob in knobs(DrawParams) if knob.name == name)
+    assert knob.minimum is not None and knob.maximum is not None
+    return gr.Slider(
+        knob.minimum,
+        knob.maximum,
+        value=knob.default,
+        step=step,
+        label=text(f"draw.{name}"),
+        info=knob.help,
+    )

@@ -1,0 +1,82 @@
+"""A drawing, as it should be shown.
+
+In: the model, a prompt and its settings. Out: frames, at most four a second: a new preview where
+there are new rows, how far it is, how long it will take, and at last the pictures. Knows no Gradio.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from webui.pace import Pace
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from janus.generation.results import DrawStep, Picture
+    from janus.pipeline import Janus
+
+SECONDS_BETWEEN_FRAMES = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """`row` of `rows` is being drawn. `preview` is None where nothing new can be seen."""
+
+    row: int
+    rows: int
+    fraction: float
+    seconds: float  # since the beginning
+    seconds_left: float | None
+    preview: "Image | None" = None
+    pictures: "tuple[Picture, ...] | None" = None
+
+
+def frames(model: "Janus", prompt: str, **settings: Any) -> Iterator[Frame]:
+    """Draws. Closing the iterator stops the model."""
+    clock = _Clock(rows=model.model.config.vision.grid_size)
+    pace, seen = Pace(SECONDS_BETWEEN_FRAMES), -1
+    with closing(model.draw_stream(prompt, **settings)) as steps:  # pyright: ignore
+        for step in steps:
+            clock.tick(step)
+            if not (pace.is_due() or step.finished):
+                continue
+            began = time.monotonic()
+            row = int(step.fraction * clock.rows)
+            yield clock.frame(step, step.preview() if row > seen else None)
+            seen = row
+            pace.shown(began)
+
+
+class _Clock:
+    """Reads the time left off the steps after the first, which also reads the prompt."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self._began = time.monotonic()
+        self._first: tuple[float, float] | None = None
+
+    def tick(self, step: "DrawStep") -> None:
+        if self._first is None:
+            self._first = (time.monotonic(), step.fraction)
+
+    def frame(self, step: "DrawStep", preview: "Image | None") -> Frame:
+        return Frame(
+            row=min(int(step.fraction * self.rows) + 1, self.rows),
+            rows=self.rows,
+            fraction=step.fraction,
+            seconds=time.monotonic() - self._began,
+            seconds_left=self._left(step.fraction),
+            preview=preview,
+            pictures=step.pictures,
+        )
+
+    def _left(self, fraction: float) -> float | None:
+        assert self._first is not None
+        first_time, first_fraction = self._first
+        if fraction <= first_fraction:
+            return None
+        speed = (fraction - first_fraction) / (time.monotonic() - first_time)
+        return (1 - fraction) / speed

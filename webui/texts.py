@@ -1,0 +1,108 @@
+"""Every word of the page, in one place, by key.
+
+In: a key and the values for its gaps. Out: the text in English, the only language so far. Errors of
+the model are not here: they arrive as sentences, from `janus.errors`.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+ENGLISH: Mapping[str, str] = MappingProxyType(
+    {
+        "page.title": "Janus",
+        "page.tagline": "One model that sees and draws.",
+        "model.loading": "Loading {name} ...",
+        "model.downloading": "Downloading {name}: {done} of {total}",
+        "model.failed": "{name} could not be loaded.",
+        "model.facts": "{parameters} parameters · {dtype} · {device}",
+        "model.knows.emoji": "Knows emoji scenes only.",
+        "model.larger": "For photos start",
+        "model.larger.command": "janus web --model deepseek-ai/Janus-Pro-1B",
+        "model.larger.size": "({size}).",
+        "model.switch": "Use another model",
+        "model.switch.label": "Model",
+        "model.switch.info": "Fetched from Hugging Face once, then kept on this machine.",
+        "model.switch.choice": "{name} · {size} · {licence}",
+        "model.switch.bundled": "{name} · bundled · {licence}",
+        "model.switch.load": "Load",
+        "wait.model": "The model is being loaded; your request comes next.",
+        "draw.tab": "Draw",
+        "draw.prompt": "What to draw",
+        "draw.prompt.placeholder": "Describe a picture, then press Enter",
+        "draw.examples": "Examples",
+        "draw.count": "Pictures",
+        "draw.seed": "Seed",
+        "draw.seed.placeholder": "random",
+        "draw.start": "Draw",
+        "draw.stop": "Stop",
+        "draw.more": "More",
+        "draw.guidance": "Guidance",
+        "draw.temperature": "Temperature",
+        "draw.stage": "Preview",
+        "draw.size": "{size} × {size} pixels is this model's own size; shown enlarged.",
+        "draw.begin": "Reading the prompt ...",
+        "draw.row": "Row {row} of {rows}",
+        "draw.left": "{seconds} left",
+        "draw.finished": "Finished in {seconds}.",
+        "draw.stopped": "Stopped.",
+        "draw.gallery": "Your pictures",
+        "draw.caption": "seed {seed}",
+        "ask.tab": "Ask",
+        "ask.pictures": "Pictures to ask about",
+        "ask.chat": "Conversation",
+        "ask.placeholder": "Add one picture or several, then ask about them.",
+        "ask.question": "Question",
+        "ask.question.placeholder": "What do you want to know?",
+        "ask.start": "Ask",
+        "ask.stop": "Stop",
+        "ask.describe": "Describe",
+        "ask.describe.question": "Describe this picture.",
+        "ask.clear": "Clear",
+        "ask.no_picture": "There is no picture.",
+        "ask.no_picture.hint": "Drop, paste or upload one first.",
+        "ask.no_question": "The question is empty.",
+        "ask.no_question.hint": "Type one, or press Describe.",
+        "seconds": "{seconds:.1f} s",
+        "minutes": "{minutes} min {seconds} s",
+        "launch.address": "Janus is at {address} - press Ctrl+C to stop.",
+        "launch.public": "Anybody can reach it at {address}",
+        "launch.port": "Port {port} of {host} cannot be used: it is taken or not allowed.",
+        "launch.port.hint": "Choose another one with --port.",
+    }
+)
+
+EXAMPLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "emoji": (
+            "two red hearts",
+            "a dog to the left of a car on a blue background",
+            "three strawberries on a pink background",
+            "a rocket above a tree",
+            "a green square below a yellow circle",
+        ),
+        "other": (
+            "a lighthouse on a cliff at dawn, oil painting",
+            "a red fox in fresh snow, photo",
+            "a bowl of ramen, seen from above",
+            "a paper boat on a rainy street, watercolour",
+        ),
+    }
+)
+
+
+def text(key: str, **values: object) -> str:
+    """The text of a key, its gaps filled."""
+    return ENGLISH[key].format(**values)
+
+
+def duration(seconds: float) -> str:
+    """Such as `1.2 s` or `3 min 20 s`."""
+    if seconds < 60:
+        return text("seconds", seconds=seconds)
+    minutes, rest = divmod(round(seconds), 60)
+    return text("minutes", minutes=minutes, seconds=rest)
+
+
+def size(num_bytes: int) -> str:
+    """Such as `4.2 GB`."""
+    return f"{num_bytes / 1e9:.1f} GB"

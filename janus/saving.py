@@ -23,6 +23,7 @@ from janus.prompts.tokenizer import (
     IMAGE_END,
     IMAGE_START,
     PAD,
+    USER,
     JanusTokenizer,
     SpecialIds,
 )
@@ -122,6 +123,8 @@ def _processor_config(model: JanusModel, style: PromptStyle) -> dict[str, Any]:
     return {
         "processor_class": "JanusProcessor",
         "num_image_tokens": model.config.num_image_tokens,
+        # For us: a vocabulary may hold role tokens that its model was not trained with.
+        "sft_format": "deepseek" if style.user == USER else "deepseek_old",
         "use_default_system_prompt": bool(style.system),
         "image_processor": {
             "image_processor_type": "JanusImageProcessor",

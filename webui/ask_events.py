@@ -91,7 +91,6 @@ class AskEvents:
             lambda: ([], ()),
             outputs=[page.chat, page.turns],
             cancels=[answering, describing],
-            queue=False,
             **PAGE,
         )
 

@@ -85,7 +85,6 @@ class DrawEvents:
             lambda: markup.note(text("draw.stopped")),
             outputs=page.progress,
             cancels=drawing,
-            queue=False,
             **PAGE,
         )
         page.examples.click(lambda sample: sample[0], page.examples, page.prompt, **PAGE).then(

@@ -12,9 +12,11 @@ import gradio as gr
 
 AT_ONCE = 8  # requests that are in the engine together; more wait in the queue
 
-PAGE: Mapping[str, Any] = MappingProxyType({"api_visibility": "private", "show_progress": "hidden"})
+PAGE: Mapping[str, Any] = MappingProxyType(
+    {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+)
 ENGINE: Mapping[str, Any] = MappingProxyType(
-    {**PAGE, "concurrency_id": "engine", "concurrency_limit": AT_ONCE}
+    {**PAGE, "queue": True, "concurrency_id": "engine", "concurrency_limit": AT_ONCE}
 )
 
 Listen = Callable[..., Any]  # such as `button.click`

@@ -25,7 +25,7 @@ COMMANDS = "/picture FILE, /draw PROMPT, /reset, /quit"
 def chat(
     pictures: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PICTURES...]", help="Shown with the first question."),
+        typer.Argument(metavar="PICTURES...", help="Shown with the first question."),
     ] = None,
     *,
     text: TextOptions,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def draw(
     prompt: Annotated[
         str | None,
-        typer.Argument(metavar="[PROMPT]", help="What to draw; - reads it from standard input."),
+        typer.Argument(metavar="PROMPT", help="What to draw; - reads it from standard input."),
     ] = None,
     *,
     drawing: DrawOptions,

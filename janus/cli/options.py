@@ -30,7 +30,7 @@ def knob(cls: type, name: str, *spellings: str) -> Any:
     """A typer option for one setting of `DrawParams` or `TextParams`."""
     found = next(knob for knob in knobs(cls) if knob.name == name)
     facts = [found.range] if found.range else []
-    if found.default not in (None, (), False):
+    if found.kind in ("int", "float") and found.default is not None:
         facts.append(f"default: {found.default}")
     limits = f" [{'; '.join(facts)}]" if facts else ""
     return typer.Option(

@@ -47,7 +47,7 @@ def caption(
 def ask(
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FILES...]", help="Pictures; - reads one from standard input."),
+        typer.Argument(metavar="FILES...", help="Pictures; - reads one from standard input."),
     ],
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="What to ask.")],
     text: TextOptions,

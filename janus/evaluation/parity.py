@@ -101,7 +101,7 @@ def compare(
     )
 
 
-def test_picture(side: int) -> Image.Image:
+def sample_picture(side: int) -> Image.Image:
     """A gradient with two shapes: something to see at every place, and the same everywhere."""
     slope = Image.linear_gradient("L").resize((side, side))
     picture = Image.merge("RGB", (slope.point(lambda level: level // 4), slope, slope.rotate(180)))
@@ -127,7 +127,7 @@ class _Case:
     @classmethod
     def of(cls, janus: Janus, num_tokens: int) -> "_Case":
         config = janus.model.config
-        picture = test_picture(janus.image_size)
+        picture = sample_picture(janus.image_size)
         step = max(1, config.codebook.num_embeddings // NUM_CODES)
         num_codes = min(NUM_CODES, config.num_image_tokens)
         return cls(

@@ -1,0 +1,114 @@
+"""The studio as a whole: builds the page, and launches it on an address.
+
+In: a model, or a loader that will have one. Out: Gradio blocks, or a running server. The words,
+looks and events of the parts live in their own files.
+"""
+
+import contextlib
+import os
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from janus.errors import ServerError
+from webui import ask_layout, draw_layout, header, theme
+from webui.ask_events import AskEvents
+from webui.draw_events import DrawEvents
+from webui.endpoints import add_endpoints
+from webui.loader import Loading, ModelLoader, pretrained
+from webui.texts import text
+
+if TYPE_CHECKING:
+    from janus.pipeline import Janus
+
+LARGEST_QUEUE = 32
+LARGEST_UPLOAD = "20mb"
+CLEAN_EVERY, CLEAN_AFTER = 3600, 86400  # seconds; old pictures leave the disk
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def build(model: "Janus | ModelLoader", *, can_switch: bool = False) -> gr.Blocks:
+    """The page, for a model or for a loader; launch it or mount it with `look`.
+
+    `can_switch` lets visitors exchange the model for everybody, which may download it.
+    """
+    loader = model if isinstance(model, ModelLoader) else ModelLoader.holding(model)
+    with gr.Blocks(title=text("page.title"), delete_cache=(CLEAN_EVERY, CLEAN_AFTER)) as page:
+        folder = _folder(page)
+        head = header.lay_out(loader, can_switch=can_switch)
+        with gr.Tab(text("draw.tab"), id="draw"):
+            draw = draw_layout.lay_out(header.examples_for(loader.state.name))
+            DrawEvents(draw, loader, folder)
+        with gr.Tab(text("ask.tab"), id="ask"):
+            AskEvents(ask_layout.lay_out(), loader)
+        header.connect(page, head, loader, draw.examples)
+        add_endpoints(loader, folder)
+    return page.queue(max_size=LARGEST_QUEUE)
+
+
+def launch(
+    model_name: str,
+    *,
+    device: str,
+    dtype: str,
+    host: str,
+    port: int,
+    share: bool,
+    open_browser: bool,
+) -> None:
+    """Serves the page until it is interrupted; the model is loaded once the page is up.
+
+    Raises:
+        ServerError: the port is taken.
+    """
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    loader = ModelLoader(pretrained(device=device, dtype=dtype), Loading(model_name))
+    page = build(loader, can_switch=host in LOOPBACK and not share)
+    address = _serve(page, host=host, port=port, share=share, inbrowser=open_browser)
+    loader.start(model_name)
+    print(text("launch.address", address=address), file=sys.stderr, flush=True)
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        page.close(verbose=False)
+
+
+def look() -> dict[str, Any]:
+    """Theme and styles, for `Blocks.launch` or `gradio.mount_gradio_app`."""
+    return {"theme": theme.make(), "css_paths": [theme.STYLES]}
+
+
+def _serve(page: gr.Blocks, *, host: str, port: int, share: bool, inbrowser: bool) -> str:
+    # Gradio tells about a public address on stdout, where only results belong.
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            _, address, _ = page.launch(
+                server_name=host,
+                server_port=port,
+                share=share,
+                inbrowser=inbrowser,
+                quiet=True,
+                prevent_thread_lock=True,
+                show_error=True,
+                run_history=False,
+                footer_links=["api", "settings"],
+                max_file_size=LARGEST_UPLOAD,
+                **look(),
+            )
+    except OSError as error:
+        message = text("launch.port", port=port, host=host)
+        raise ServerError(message, text("launch.port.hint")) from error
+    return address
+
+
+def _folder(page: gr.Blocks) -> Path:
+    """Where drawn pictures are written: inside Gradio's cache, which it serves and cleans."""
+    cache = Path(page.GRADIO_CACHE)
+    cache.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix="drawn-", dir=cache))

@@ -23,13 +23,13 @@ from janus.prompts.tokenizer import (
     IMAGE_END,
     IMAGE_START,
     PAD,
-    USER,
     JanusTokenizer,
     SpecialIds,
 )
 from weights.export import write_checkpoint
 
 PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json")
+TEMPLATE_FILE = "chat_template.jinja"
 
 
 def save(
@@ -50,7 +50,7 @@ def save(
         "tokenizer_config.json": _json(_tokenizer_config(model)),
         "generation_config.json": _json(_generation_config(special)),
         "processor_config.json": _json(_processor_config(model, style)),
-        "chat_template.jinja": chat_template(style),
+        TEMPLATE_FILE: chat_template(style),
     }
     write_checkpoint(
         Path(folder), _tensors(model), config, {name: text.encode() for name, text in files.items()}
@@ -58,12 +58,18 @@ def save(
 
 
 def read_processor(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """What a checkpoint's processor files say, of either layout; empty where there are none."""
+    """What a checkpoint's processor files say, of either layout; empty where there are none.
+
+    transformers keeps the chat template in a file of its own: it is under "chat_template" here.
+    """
     settings: dict[str, Any] = {}
     for name in PROCESSOR_FILES[::-1]:
         path = Path(folder) / name
         if path.is_file():
             settings |= json.loads(path.read_text(encoding="utf-8"))
+    template = Path(folder) / TEMPLATE_FILE
+    if template.is_file():
+        settings["chat_template"] = template.read_text(encoding="utf-8")
     return settings
 
 
@@ -123,8 +129,6 @@ def _processor_config(model: JanusModel, style: PromptStyle) -> dict[str, Any]:
     return {
         "processor_class": "JanusProcessor",
         "num_image_tokens": model.config.num_image_tokens,
-        # For us: a vocabulary may hold role tokens that its model was not trained with.
-        "sft_format": "deepseek" if style.user == USER else "deepseek_old",
         "use_default_system_prompt": bool(style.system),
         "image_processor": {
             "image_processor_type": "JanusImageProcessor",

@@ -55,9 +55,7 @@ def test_stock_generate_draws_the_same(tiny: Janus, stock):
 def test_several_turns_give_stock_the_same_prompt(tiny: Janus, stock):
     _, processor = stock
     turns = [("user", " Hello. "), ("assistant", "Hi."), ("user", "Who are you?")]
-    messages = [
-        {"role": role, "content": [{"type": "text", "text": text}]} for role, text in turns
-    ]
+    messages = [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in turns]
     text = processor.apply_chat_template(messages, add_generation_prompt=True)
     theirs = processor(text=text, return_tensors="pt")["input_ids"][0].tolist()
     ours = tiny.template.to_answer([Turn(role, text) for role, text in turns])
@@ -81,5 +79,3 @@ def test_the_routers_bias_stays_exact_in_bfloat16(tiny_folder: Path):
     biases = [kind for name, kind in kinds.items() if "e_score_correction_bias" in name]
     assert biases == [torch.float32]
     assert kinds["lm_head.weight"] == torch.bfloat16
-
-

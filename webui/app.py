@@ -19,12 +19,14 @@ from webui import ask_layout, draw_layout, header, theme
 from webui.ask_events import AskEvents
 from webui.draw_events import DrawEvents
 from webui.endpoints import add_endpoints
-from webui.loader import Loading, ModelLoader, pretrained
+from webui.loader import Loading, ModelLoader, holding, pretrained
+from webui.models_tab import models_tab
 from webui.texts import text
 
 if TYPE_CHECKING:
     from janus.pipeline import Janus
 
+HERE = Path(__file__).parent
 LARGEST_QUEUE = 32
 LARGEST_UPLOAD = "20mb"
 CLEAN_EVERY, CLEAN_AFTER = 3600, 86400  # seconds; old pictures leave the disk
@@ -36,17 +38,24 @@ def build(model: "Janus | ModelLoader", *, can_switch: bool = False) -> gr.Block
 
     `can_switch` lets visitors exchange the model for everybody, which may download it.
     """
-    loader = model if isinstance(model, ModelLoader) else ModelLoader.holding(model)
+    loader = model if isinstance(model, ModelLoader) else holding(model)
     with gr.Blocks(title=text("page.title"), delete_cache=(CLEAN_EVERY, CLEAN_AFTER)) as page:
-        folder = _folder(page)
-        head = header.lay_out(loader, can_switch=can_switch)
+        # Inside Gradio's cache, whose files it serves, and deletes when they are old.
+        uploads = Path(page.GRADIO_CACHE)
+        uploads.mkdir(parents=True, exist_ok=True)
+        drawn = Path(tempfile.mkdtemp(prefix="drawn-", dir=uploads))
+        # First, so that no event of the page takes their names.
+        add_endpoints(loader, uploads=uploads, drawn=drawn)
+        head = header.lay_out(loader)
         with gr.Tab(text("draw.tab"), id="draw"):
             draw = draw_layout.lay_out(header.examples_for(loader.state.name))
-            DrawEvents(draw, loader, folder)
+            DrawEvents(draw, loader, drawn)
         with gr.Tab(text("ask.tab"), id="ask"):
             AskEvents(ask_layout.lay_out(), loader)
+        if can_switch:
+            with gr.Tab(text("models.tab"), id="models"):
+                models_tab(loader, head)
         header.connect(page, head, loader, draw.examples)
-        add_endpoints(loader, folder)
     return page.queue(max_size=LARGEST_QUEUE)
 
 
@@ -68,7 +77,7 @@ def launch(
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     loader = ModelLoader(pretrained(device=device, dtype=dtype), Loading(model_name))
     page = build(loader, can_switch=host in LOOPBACK and not share)
-    address = _serve(page, host=host, port=port, share=share, inbrowser=open_browser)
+    address = serve(page, host=host, port=port, share=share, open_browser=open_browser)
     loader.start(model_name)
     print(text("launch.address", address=address), file=sys.stderr, flush=True)
     try:
@@ -80,11 +89,18 @@ def launch(
 
 
 def look() -> dict[str, Any]:
-    """Theme and styles, for `Blocks.launch` or `gradio.mount_gradio_app`."""
-    return {"theme": theme.make(), "css_paths": [theme.STYLES]}
+    """Theme, styles and keys, for `Blocks.launch` or `gradio.mount_gradio_app`."""
+    return {
+        "theme": theme.make(),
+        "css_paths": [HERE / "style.css"],
+        "js": (HERE / "keys.js").read_text(encoding="utf-8"),
+    }
 
 
-def _serve(page: gr.Blocks, *, host: str, port: int, share: bool, inbrowser: bool) -> str:
+def serve(
+    page: gr.Blocks, *, host: str, port: int, share: bool = False, open_browser: bool = False
+) -> str:
+    """Starts a server for the page in the background, and returns its address."""
     # Gradio tells about a public address on stdout, where only results belong.
     try:
         with contextlib.redirect_stdout(sys.stderr):
@@ -92,7 +108,7 @@ def _serve(page: gr.Blocks, *, host: str, port: int, share: bool, inbrowser: boo
                 server_name=host,
                 server_port=port,
                 share=share,
-                inbrowser=inbrowser,
+                inbrowser=open_browser,
                 quiet=True,
                 prevent_thread_lock=True,
                 show_error=True,
@@ -105,10 +121,3 @@ def _serve(page: gr.Blocks, *, host: str, port: int, share: bool, inbrowser: boo
         message = text("launch.port", port=port, host=host)
         raise ServerError(message, text("launch.port.hint")) from error
     return address
-
-
-def _folder(page: gr.Blocks) -> Path:
-    """Where drawn pictures are written: inside Gradio's cache, which it serves and cleans."""
-    cache = Path(page.GRADIO_CACHE)
-    cache.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix="drawn-", dir=cache))

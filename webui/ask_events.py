@@ -4,23 +4,20 @@ The question box is emptied once the model has accepted the question, and filled
 answer fail, so that nothing typed is ever lost.
 """
 
-import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 
 import gradio as gr
 
 from janus.errors import UsageError
-from webui import asking, markup
+from webui import markup
+from webui.answering import answers
 from webui.ask_layout import AskLayout
-from webui.errors import toasts
-from webui.events import ENGINE, PAGE, Update, exchange
+from webui.conversation import Turn, Turns, answered, messages
+from webui.errors import errors_as, toast
+from webui.events import ENGINE, PAGE, Update, endings, exchange
 from webui.loader import ModelLoader
-from webui.pace import Pace
-from webui.pictures import open_upload
 from webui.texts import text
-
-SECONDS_BETWEEN_PIECES = 0.08
 
 Pictures = list[tuple[str, str | None]] | None  # as gr.Gallery gives them: paths and captions
 
@@ -32,46 +29,39 @@ class AskEvents:
         self.page, self.loader = page, loader
         self._connect()
 
-    def ask(self, question: str, pictures: Pictures, turns: asking.Turns) -> Iterator[Update]:
-        with toasts():
+    def ask(self, question: str, pictures: Pictures, turns: Turns) -> Iterator[Update]:
+        box = self.page.question
+        with errors_as(toast):
             if not question.strip():
                 raise UsageError(text("ask.no_question"), text("ask.no_question.hint"))
-            turn = asking.Turn(_paths(pictures), question.strip())
-            yield from self._answer(turn, turns, question)
+            turn = Turn(_paths(pictures), question.strip())
+            yield from self._answer(turn, turns, accepted={box: ""}, failed={box: question})
 
-    def describe(self, pictures: Pictures, turns: asking.Turns) -> Iterator[Update]:
-        with toasts():
+    def describe(self, pictures: Pictures, turns: Turns) -> Iterator[Update]:
+        with errors_as(toast):
             if not pictures:
                 raise UsageError(text("ask.no_picture"), text("ask.no_picture.hint"))
-            turn = asking.Turn(_paths(pictures), text("ask.describe.question"))
-            yield from self._answer(turn, turns)
+            turn = Turn(_paths(pictures), text("ask.describe.question"))
+            yield from self._answer(turn, turns, accepted={}, failed={})
 
     def _answer(
-        self, turn: asking.Turn, turns: asking.Turns, typed: str | None = None
+        self, turn: Turn, turns: Turns, *, accepted: Update, failed: Update
     ) -> Iterator[Update]:
-        page = self.page
-        for _ in self.loader.waiting():
-            yield {page.status: markup.note(text("wait.model"))}
-        pieces = self._begin(turn, turns)
-        asked = (*turns, turn)
-        box = {} if typed is None else {page.question: ""}
-        yield self._show(asked) | box | {page.status: markup.note("")}
+        calm = {self.page.status: markup.note("")}
         try:
-            with closing(pieces):
-                for answer in _growing(pieces):
-                    asked = asking.answered(asked, answer)
-                    yield self._show(asked)
+            for _ in self.loader.waiting():
+                yield {self.page.status: markup.note(text("wait.model"))}
+            asked = (*turns, turn)
+            with closing(answers(self.loader.model(), asked)) as growing:
+                yield self._show(asked) | accepted | calm
+                for answer in growing:
+                    yield self._show(answered(asked, answer))
         except Exception:
-            yield self._show(turns) | ({} if typed is None else {page.question: typed})
+            yield self._show(turns) | failed | calm
             raise
 
-    def _begin(self, turn: asking.Turn, turns: asking.Turns) -> Generator[str]:
-        pictures = [open_upload(path) for path in turn.pictures]
-        told = asking.history(turns, turn.pictures)
-        return self.loader.model().ask_stream(pictures, turn.question, history=told)
-
-    def _show(self, turns: asking.Turns) -> Update:
-        return {self.page.chat: asking.messages(turns), self.page.turns: turns}
+    def _show(self, turns: Turns) -> Update:
+        return {self.page.chat: messages(turns), self.page.turns: turns}
 
     def _connect(self) -> None:
         page = self.page
@@ -84,8 +74,8 @@ class AskEvents:
         describing = page.describe.click(
             self.describe, [page.pictures, page.turns], outputs, **ENGINE
         )
-        endings = [answering.then, describing.then, page.stop.click, page.clear.click]
-        exchange(endings, hidden=page.stop, shown=page.start)
+        over = [*endings(answering), *endings(describing), page.stop.click, page.clear.click]
+        exchange(over, hidden=page.stop, shown=page.start)
         page.stop.click(None, cancels=[answering, describing], **PAGE)
         page.clear.click(
             lambda: ([], ()),
@@ -97,16 +87,3 @@ class AskEvents:
 
 def _paths(pictures: Pictures) -> tuple[str, ...]:
     return tuple(path for path, _ in pictures or ())
-
-
-def _growing(pieces: Iterator[str]) -> Iterator[str]:
-    """The answer so far, again and again, and at last the whole."""
-    answer, shown, pace = "", "", Pace(SECONDS_BETWEEN_PIECES)
-    for piece in pieces:
-        answer += piece
-        if pace.is_due():
-            began = time.monotonic()
-            yield (shown := answer)
-            pace.shown(began)
-    if answer != shown:
-        yield answer

@@ -7,6 +7,8 @@ import gradio as gr
 from webui import markup
 from webui.texts import text
 
+PANEL_HEIGHT = 440  # pixels, of pictures and conversation side by side
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskLayout:
@@ -24,25 +26,27 @@ class AskLayout:
 def lay_out() -> AskLayout:
     """Places the components into the current block."""
     with gr.Row(elem_classes="columns"):
-        with gr.Column(scale=5, min_width=280):
+        with gr.Column(scale=1, min_width=280):
             pictures = gr.Gallery(
                 label=text("ask.pictures"),
                 file_types=["image"],
                 sources=["upload", "clipboard"],
                 interactive=True,
                 columns=3,
+                height=PANEL_HEIGHT,
                 object_fit="contain",
                 buttons=[],
                 elem_id="pictures",
             )
             describe = gr.Button(text("ask.describe"), variant="secondary", elem_id="describe")
-        with gr.Column(scale=6, min_width=280):
+        with gr.Column(scale=1, min_width=280):
             chat = gr.Chatbot(
                 label=text("ask.chat"),
                 show_label=False,
                 placeholder=text("ask.placeholder"),
                 buttons=["copy"],
-                height=420,
+                height=PANEL_HEIGHT,
+                allow_file_downloads=False,
                 elem_id="chat",
             )
             with gr.Row(elem_classes="question"):
@@ -70,7 +74,7 @@ def lay_out() -> AskLayout:
                 clear = gr.Button(
                     text("ask.clear"), variant="secondary", scale=1, min_width=80, elem_id="clear"
                 )
-            status = gr.HTML(markup.note(""), elem_id="ask-status")
+            status = gr.HTML(markup.note(""), padding=False, elem_id="ask-status")
     return AskLayout(
         pictures=pictures,
         describe=describe,

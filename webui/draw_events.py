@@ -1,22 +1,26 @@
 """What happens when somebody draws: frames of the drawing become updates of the page.
 
-Finished pictures are shown as the files that we wrote, because those carry their settings; the
+Finished pictures are shown as the files that we wrote, because those carry their settings. The
 gallery is left alone until then.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from webui import markup
 from webui.draw_layout import DrawLayout
 from webui.drawing import Frame, frames
-from webui.errors import toasts
-from webui.events import ENGINE, PAGE, Update, exchange
+from webui.errors import errors_as, toast
+from webui.events import ENGINE, PAGE, Update, endings, exchange
 from webui.loader import ModelLoader
 from webui.pictures import save_all
 from webui.texts import duration, text
+
+if TYPE_CHECKING:
+    from janus.generation.results import Picture
 
 LARGEST_GALLERY = 60
 
@@ -34,19 +38,29 @@ class DrawEvents:
         self,
         prompt: str,
         count: int,
-        seed: int | None,
+        seed: str,
         guidance: float,
         temperature: float,
         drawn: Drawn,
     ) -> Iterator[Update]:
-        settings = {"count": count, "seed": seed, "guidance": guidance, "temperature": temperature}
-        with toasts():
-            for _ in self.loader.waiting():
-                yield {self.page.progress: markup.note(text("wait.model"))}
-            model = self.loader.model()
-            yield {self.page.progress: markup.bar(0, text("draw.begin"))}
-            for frame in frames(model, prompt, **settings):
-                yield self._going_on(frame) if frame.pictures is None else self._done(frame, drawn)
+        settings = {"count": count, "guidance": guidance, "temperature": temperature}
+        settings["seed"] = _whole_number(seed)
+        with errors_as(toast):
+            try:
+                yield from self._draw(prompt, settings, drawn)
+            except Exception:
+                yield {self.page.progress: markup.note("")}
+                raise
+
+    def _draw(self, prompt: str, settings: dict[str, Any], drawn: Drawn) -> Iterator[Update]:
+        for _ in self.loader.waiting():
+            yield {self.page.progress: markup.note(text("wait.model"))}
+        model = self.loader.model()
+        yield {self.page.progress: markup.bar(0, text("draw.begin"))}
+        for frame in frames(model, prompt, **settings):
+            yield self._going_on(frame)
+            if frame.pictures is not None:
+                yield self._done(frame, frame.pictures, drawn)
 
     def _going_on(self, frame: Frame) -> Update:
         words = [text("draw.row", row=frame.row, rows=frame.rows)]
@@ -55,38 +69,62 @@ class DrawEvents:
         update: Update = {self.page.progress: markup.bar(frame.fraction, " · ".join(words))}
         return update if frame.preview is None else update | {self.page.stage: frame.preview}
 
-    def _done(self, frame: Frame, drawn: Drawn) -> Update:
-        pictures = frame.pictures or ()
+    def _done(self, frame: Frame, pictures: Sequence["Picture"], drawn: Drawn) -> Update:
         paths = [str(path) for path in save_all(pictures, self.folder)]
         captions = [text("draw.caption", seed=picture.seed) for picture in pictures]
         new = list(zip(paths, captions, strict=True))
         drawn = (new + drawn)[:LARGEST_GALLERY]
-        finished = text("draw.finished", seconds=duration(frame.seconds))
-        return {
-            self.page.stage: paths[0] if len(paths) == 1 else frame.preview,
-            self.page.gallery: drawn,
+        width, height = pictures[0].image.size
+        finished = text(
+            "draw.finished", seconds=duration(frame.seconds), width=width, height=height
+        )
+        sheet = {} if len(paths) > 1 else {self.page.stage: paths[0]}
+        return sheet | {
             self.page.drawn: drawn,
             self.page.progress: markup.note(finished),
         }
 
     def _connect(self) -> None:
+        self._connect_drawing()
+        self._connect_gallery()
+
+    def _connect_drawing(self) -> None:
         page = self.page
         triggers = [page.prompt.submit, page.start.click]
         exchange(triggers, hidden=page.start, shown=page.stop)
         drawing = gr.on(
             triggers,
             self.draw,
-            inputs=[page.prompt, page.count, page.seed, page.guidance, page.temperature, page.drawn],
-            outputs=[page.stage, page.progress, page.gallery, page.drawn],
+            inputs=[*page.settings, page.drawn],
+            outputs=[page.stage, page.progress, page.drawn],
             **ENGINE,
         )
-        exchange([drawing.then, page.stop.click], hidden=page.stop, shown=page.start)
-        page.stop.click(
-            lambda: markup.note(text("draw.stopped")),
-            outputs=page.progress,
-            cancels=drawing,
-            **PAGE,
-        )
+        exchange([*endings(drawing), page.stop.click], hidden=page.stop, shown=page.start)
+        stopped = markup.note(text("draw.stopped"))
+        page.stop.click(lambda: stopped, outputs=page.progress, cancels=drawing, **PAGE)
         page.examples.click(lambda sample: sample[0], page.examples, page.prompt, **PAGE).then(
             None, js="() => document.querySelector('#draw').click()", **PAGE
         )
+
+    def _connect_gallery(self) -> None:
+        page = self.page
+        page.drawn.change(_show, [page.drawn, page.opened], page.gallery, **PAGE)
+        page.gallery.select(_path, outputs=page.opened, **PAGE)
+        page.gallery.preview_close(lambda: None, outputs=page.opened, **PAGE)
+
+
+def _show(drawn: Drawn, opened: str | None) -> gr.Gallery:
+    """The gallery with new pictures in front; the one that somebody looks at stays open."""
+    paths = [path for path, _ in drawn]
+    selected = paths.index(opened) if opened in paths else None
+    return gr.Gallery(drawn, visible=True, selected_index=selected)
+
+
+def _path(selected: gr.SelectData) -> str:
+    return selected.value["image"]["path"]
+
+
+def _whole_number(typed: str) -> int | str | None:
+    """What was typed as a number, or as it is: the model says what is wrong with it."""
+    typed = typed.strip()
+    return int(typed) if typed.isdecimal() else typed or None

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import gradio as gr
+from gradio.components import Component
 
 from janus.generation.params import DrawParams, knobs
 from webui import markup
@@ -15,7 +16,7 @@ class DrawLayout:
     prompt: gr.Textbox
     examples: gr.Dataset
     count: gr.Radio
-    seed: gr.Number
+    seed: gr.Textbox
     start: gr.Button
     stop: gr.Button
     guidance: gr.Slider
@@ -24,14 +25,20 @@ class DrawLayout:
     progress: gr.HTML
     gallery: gr.Gallery
     drawn: gr.State  # what the gallery shows: paths and captions, newest first
+    opened: gr.State  # the path of the picture that is open in it, or None
+
+    @property
+    def settings(self) -> tuple[Component, ...]:
+        """All that decides what is drawn."""
+        return self.prompt, self.count, self.seed, self.guidance, self.temperature
 
 
 def lay_out(examples: Sequence[str]) -> DrawLayout:
     """Places the components into the current block."""
     with gr.Row(elem_classes="columns"):
-        with gr.Column(scale=5, min_width=280):
+        with gr.Column(scale=1, min_width=280):
             controls = _controls(examples)
-        with gr.Column(scale=6, min_width=280):
+        with gr.Column(scale=1, min_width=280):
             stage = gr.Image(
                 label=text("draw.stage"),
                 show_label=False,
@@ -39,7 +46,7 @@ def lay_out(examples: Sequence[str]) -> DrawLayout:
                 buttons=["fullscreen"],
                 elem_id="stage",
             )
-            progress = gr.HTML(markup.note(""), elem_id="progress")
+            progress = gr.HTML(markup.note(""), padding=False, elem_id="progress")
     gallery = gr.Gallery(
         label=text("draw.gallery"),
         columns=6,
@@ -47,10 +54,16 @@ def lay_out(examples: Sequence[str]) -> DrawLayout:
         buttons=["download", "fullscreen"],
         interactive=False,
         fit_columns=False,
+        visible=False,
         elem_id="gallery",
     )
     return DrawLayout(
-        **controls, stage=stage, progress=progress, gallery=gallery, drawn=gr.State([])
+        **controls,
+        stage=stage,
+        progress=progress,
+        gallery=gallery,
+        drawn=gr.State([]),
+        opened=gr.State(None),
     )
 
 
@@ -70,12 +83,14 @@ def _controls(examples: Sequence[str]) -> dict:
         elem_id="examples",
     )
     with gr.Row(elem_classes="settings"):
-        count = gr.Radio([1, 2, 4], value=1, label=text("draw.count"), min_width=150)
-        seed = gr.Number(
+        count = gr.Radio(
+            [1, 2, 4], value=1, label=text("draw.count"), min_width=150, elem_id="count"
+        )
+        # Not gr.Number: it shows 0 where there is none, and browsers round large seeds.
+        seed = gr.Textbox(
             label=text("draw.seed"),
             placeholder=text("draw.seed.placeholder"),
-            minimum=0,
-            precision=0,
+            max_lines=1,
             min_width=120,
             elem_id="seed",
         )

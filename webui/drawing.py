@@ -38,16 +38,15 @@ def frames(model: "Janus", prompt: str, **settings: Any) -> Iterator[Frame]:
     """Draws. Closing the iterator stops the model."""
     clock = _Clock(rows=model.model.config.vision.grid_size)
     pace, seen = Pace(SECONDS_BETWEEN_FRAMES), -1
-    with closing(model.draw_stream(prompt, **settings)) as steps:  # pyright: ignore
+    with closing(model.draw_stream(prompt, **settings)) as steps:  # pyright: ignore[reportArgumentType]
         for step in steps:
             clock.tick(step)
             if not (pace.is_due() or step.finished):
                 continue
-            began = time.monotonic()
             row = int(step.fraction * clock.rows)
-            yield clock.frame(step, step.preview() if row > seen else None)
+            with pace.update():
+                yield clock.frame(step, step.preview() if row > seen else None)
             seen = row
-            pace.shown(began)
 
 
 class _Clock:

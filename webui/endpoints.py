@@ -1,21 +1,32 @@
 """What other programs may call: draw, ask and caption, under plain names.
 
-In and out: JSON, and files as Gradio clients send and fetch them (`gradio_client.handle_file`).
-The docstrings below are the public documentation.
+In and out: JSON, and files as Gradio's clients send and fetch them (`gradio_client.handle_file`).
+The docstrings of the three functions are their public documentation.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import gradio as gr
+from gradio import FileData
+from gradio.events import api
 
-from webui.errors import toasts
+from janus.errors import PictureError
+from webui.errors import errors_as, plain
 from webui.events import AT_ONCE
 from webui.loader import ModelLoader
 from webui.pictures import open_upload, save_all
+from webui.texts import text
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
-def add_endpoints(loader: ModelLoader, folder: Path) -> None:
-    """Adds the functions to the current blocks; pictures are written below `folder`."""
+def add_endpoints(loader: ModelLoader, *, uploads: Path, drawn: Path) -> None:
+    """Adds the functions to the current blocks.
+
+    Pictures are read from nowhere but `uploads`, and written below `drawn`.
+    """
 
     def draw(
         prompt: str,
@@ -23,23 +34,31 @@ def add_endpoints(loader: ModelLoader, folder: Path) -> None:
         seed: int | None = None,
         guidance: float = 5.0,
         temperature: float = 1.0,
-    ) -> list[gr.FileData]:
+    ) -> list[FileData]:
         """Draw pictures of what the prompt says. Picture i uses seed + i; no seed: a random one."""
         settings = {"count": count, "seed": seed, "guidance": guidance, "temperature": temperature}
-        with toasts():
+        with errors_as(plain):
             pictures = loader.model().draw(prompt, **settings)
-            return [gr.FileData(path=str(path)) for path in save_all(pictures, folder)]
+            return [FileData(path=str(path)) for path in save_all(pictures, drawn)]
 
-    def ask(pictures: list[gr.FileData], question: str) -> str:
+    def ask(pictures: list[FileData], question: str) -> str:
         """Answer a question about one picture or several."""
-        with toasts():
-            shown = [open_upload(picture) for picture in pictures]
-            return loader.model().ask(shown, question)
+        with errors_as(plain):
+            return loader.model().ask([_open(p, uploads) for p in pictures], question)
 
-    def caption(picture: gr.FileData) -> str:
+    def caption(picture: FileData) -> str:
         """Say in words what a picture shows."""
-        with toasts():
-            return loader.model().caption(open_upload(picture))
+        with errors_as(plain):
+            return loader.model().caption(_open(picture, uploads))
 
     for function in (draw, ask, caption):
-        gr.api(function, concurrency_id="engine", concurrency_limit=AT_ONCE)
+        api(function, concurrency_id="engine", concurrency_limit=AT_ONCE)
+
+
+def _open(picture: Any, uploads: Path) -> "Image":
+    # Gradio hands over what the client sent, unchecked: it could name any file of this machine.
+    sent = picture.get("path") if isinstance(picture, Mapping) else None
+    path = Path(str(sent)).resolve()
+    if not path.is_relative_to(uploads.resolve()) or not path.is_file():
+        raise PictureError(text("api.not_uploaded"), text("api.not_uploaded.hint"))
+    return open_upload(str(path))

@@ -1,10 +1,10 @@
-"""Errors as the page shows them: what happened above, what to do below.
+"""Errors on their way out: what happened, and what to do about it.
 
-In: whatever is raised. Out: a toast for a `JanusError`; anything else is a fault and passes
-through to the log.
+In: whatever is raised. Out: Gradio's error, as a toast for the page or as plain text for programs;
+what is not a `JanusError` is a fault and passes through to the log.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
 
@@ -12,20 +12,26 @@ import gradio as gr
 
 from janus.errors import JanusError, as_janus_error
 
+SECONDS = 12  # that a toast stays
+
 
 @contextmanager
-def toasts() -> Iterator[None]:
-    """Shows the errors that are meant for people."""
+def errors_as(form: Callable[[JanusError], gr.Error]) -> Iterator[None]:
+    """Raises the errors that are meant for people in the form that Gradio passes on."""
     try:
         yield
     except Exception as error:
         known = as_janus_error(error)
         if known is None:
             raise
-        raise toast(known) from error
+        raise form(known) from error
 
 
 def toast(error: JanusError) -> gr.Error:
-    return gr.Error(
-        escape(error.hint), title=escape(error.message), duration=12, print_exception=False
-    )
+    # All of it in the body: Gradio shows no title but its own.
+    lines = [f"<strong>{escape(error.message)}</strong>", escape(error.hint)]
+    return gr.Error("<br>".join(filter(None, lines)), duration=SECONDS, print_exception=False)
+
+
+def plain(error: JanusError) -> gr.Error:
+    return gr.Error(str(error), print_exception=False)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 import gradio as gr
+from gradio.events import Dependency
 
 AT_ONCE = 8  # requests that are in the engine together; more wait in the queue
 
@@ -32,3 +33,8 @@ def exchange(listeners: Sequence[Listen], hidden: gr.Button, shown: gr.Button) -
             js=True,
             **PAGE,
         )
+
+
+def endings(event: Dependency) -> list[Listen]:
+    """Listeners for the end of an event. Not `then` alone: it does not hear of failures."""
+    return [event.then, event.failure]

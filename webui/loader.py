@@ -96,6 +96,11 @@ class ModelLoader:
         self._settled.set()
 
 
+def holding(model: "Janus") -> ModelLoader:
+    """A loader that has its model already."""
+    return ModelLoader(pretrained(), Ready(model))
+
+
 def pretrained(*, device: str = "auto", dtype: str = "auto") -> Load:
     """Loads with `Janus.from_pretrained`, and reports a download as it goes on."""
 

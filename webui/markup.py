@@ -24,9 +24,8 @@ def bar(fraction: float, words: str) -> str:
 
 
 def title() -> str:
-    return (
-        f'<h1>{escape(text("page.title"))}</h1><p class="tagline">{escape(text("page.tagline"))}</p>'
-    )
+    name, tagline = escape(text("page.title")), escape(text("page.tagline"))
+    return f'<h1>{name}</h1><p class="tagline">{tagline}</p>'
 
 
 def chip(state: State) -> str:
@@ -40,6 +39,18 @@ def chip(state: State) -> str:
         case Ready():
             words, kind = _ready(state), "ready"
     return f'<div class="chip {kind}" role="status">{words}</div>'
+
+
+def details(name: str) -> str:
+    """What somebody should know before loading a model of the catalogue."""
+    entry = catalog.find(name)
+    assert entry
+    needs = text("models.memory", size=size(entry.memory_bytes)) if entry.memory_bytes else ""
+    return (
+        f'<p class="note">{escape(entry.description)} {escape(entry.knows)} {escape(needs)}</p>'
+        f'<p class="note">{escape(text("models.licence"))} <a href="{escape(entry.licence_url)}" '
+        f'target="_blank" rel="noopener">{escape(entry.licence)}</a></p>'
+    )
 
 
 def _loading(state: Loading) -> str:
@@ -58,6 +69,7 @@ def _ready(state: Ready) -> str:
         parameters=_millions(model.num_parameters),
         dtype=str(model.dtype).removeprefix("torch."),
         device=str(model.device),
+        size=model.image_size,
     )
     words = f'<b>{escape(model.name)}</b> <span class="facts">{escape(facts)}</span>'
     entry = catalog.find(model.name)

@@ -1,12 +1,14 @@
-"""How often to show something, so that neither the model nor the connection has to wait for it."""
+"""How often to show something, so that neither the model nor the connection waits for it long."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-SHARE = 0.2  # of the time at most that showing may take
+SHARE = 0.3  # of the time, at most, that showing may take
 
 
 class Pace:
-    """Says when the next update is due: after `seconds`, or later where updates take long."""
+    """Updates are due every `seconds`, or more rarely where they take long."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -15,7 +17,10 @@ class Pace:
     def is_due(self) -> bool:
         return time.monotonic() >= self._due
 
-    def shown(self, since: float) -> None:
-        """An update that began at `since` (`time.monotonic`) has reached its viewer."""
+    @contextmanager
+    def update(self) -> Iterator[None]:
+        """Around an update, until its viewer asks for the next one."""
+        began = time.monotonic()
+        yield
         now = time.monotonic()
-        self._due = now + max(self._seconds, (now - since) / SHARE - (now - since))
+        self._due = now + max(self._seconds, (now - began) * (1 - SHARE) / SHARE)

@@ -6,12 +6,9 @@ of the visitor's system, so that nothing is fetched from elsewhere.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 
-import gradio as gr
-
-STYLES = Path(__file__).with_name("style.css")
+from gradio.themes import Base
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,9 +131,9 @@ ROLES: Mapping[str, str] = MappingProxyType(
 )
 
 
-def make() -> gr.themes.Base:
+def make() -> Base:
     """The theme, as Gradio wants it."""
-    theme = gr.themes.Base(
+    theme = Base(
         primary_hue="teal",
         neutral_hue="stone",
         radius_size="md",
@@ -148,7 +145,7 @@ def make() -> gr.themes.Base:
     return theme.set(
         **light,
         **dark,
-        color_accent=LIGHT.accent,
+        color_accent="*slider_color",
         block_border_width="1px",
         block_border_width_dark="1px",
         block_shadow="none",

@@ -1,1 +1,1 @@
-"""The command line, `janus ...`: one file a group of commands, and nothing that they do not need."""
+"""The command line, `janus ...`: a file for each group of commands."""

@@ -132,7 +132,7 @@ def _reported(messages: Messages) -> Iterator[None]:
 
 
 def _internal(error: BaseException) -> JanusError:
-    reason = f"{type(error).__name__}: {error}".rstrip(": ")
+    reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
     return JanusError(f"internal error: {reason}", "Run with --verbose for the traceback.")
 
 

@@ -10,7 +10,6 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
@@ -63,6 +62,8 @@ def find_name_clash(folder: Path) -> str | None:
     The index has an unrelated queue library called janus; installed beside this package, one
     overwrites files of the other.
     """
+    from importlib import metadata
+
     try:
         installed = metadata.distribution(QUEUE_LIBRARY)
     except metadata.PackageNotFoundError:
@@ -100,6 +101,8 @@ def _packages() -> Iterator[Check]:
 
 
 def _package(name: str, if_missing: Status, hint: str) -> Check:
+    from importlib import metadata
+
     try:
         return Check(name=name, found=metadata.version(name))
     except metadata.PackageNotFoundError:
@@ -149,12 +152,12 @@ def _torch_version(version: str) -> Check:
 def _processor() -> str:
     import torch
 
+    threads = f"{torch.get_num_threads()} threads of {os.cpu_count()} processors"
+    if not hasattr(torch.cpu, "get_capabilities"):  # torch 2.11
+        return f"{platform.machine()}, {threads}"
     found = torch.cpu.get_capabilities()
-    is_fast = found.get("avx512_bf16") or found.get("amx_bf16") or found.get("bf16")
-    return (
-        f"{found['architecture']}, {torch.get_num_threads()} threads of {os.cpu_count()} "
-        f"processors, bfloat16 {'fast' if is_fast else 'slow'}"
-    )
+    is_fast = any(found.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    return f"{platform.machine()}, {threads}, bfloat16 {'fast' if is_fast else 'slow'}"
 
 
 def _memory() -> str:

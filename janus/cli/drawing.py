@@ -1,6 +1,5 @@
 """`janus draw`: words in, PNG files out, each with the settings that made it."""
 
-import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
 @command
 def draw(
     prompt: Annotated[
-        str | None,
-        typer.Argument(metavar="PROMPT", help="What to draw; - reads it from standard input."),
+        list[str] | None,
+        typer.Argument(metavar="PROMPT...", help="What to draw; - reads it from standard input."),
     ] = None,
     *,
     drawing: DrawOptions,
@@ -62,7 +61,7 @@ def draw(
     if results.json and output == STDOUT:
         raise UsageError("Standard output takes either the picture or JSON.", "Drop one of them.")
     redrawing = Redrawing.read(like) if like else None
-    texts = _prompts(prompt, prompts, redrawing)
+    texts = _prompts(" ".join(prompt or []), prompts, redrawing)
     plan = _Plan.of(texts, drawing.given(), redrawing)
     target = Target.of(output, several=plan.num_pictures > 1)
     if redrawing:
@@ -74,19 +73,22 @@ def draw_portions(
     janus: "Janus", prompt: str, settings: dict[str, Any], messages: Messages
 ) -> Iterator[list["Picture"]]:
     """As many pictures as the model draws at once, then the next, so that each can be kept."""
+    import secrets
+
     from janus.pipeline import LARGEST_RANDOM_SEED, MAX_SLOTS
 
     params = settings_from(DrawParams, settings)
     seed = secrets.randbelow(LARGEST_RANDOM_SEED) if params.seed is None else params.seed
     portion = params.count if params.reference else MAX_SLOTS // 2
-    with messages.progress("Drawing") as show:
-        for done in range(0, params.count, portion):
-            count = min(portion, params.count - done)
-            now = {"count": count, "seed": (seed + done) % (LARGEST_SEED + 1)}
+    for done in range(0, params.count, portion):
+        count = min(portion, params.count - done)
+        now = {"count": count, "seed": (seed + done) % (LARGEST_SEED + 1)}
+        pictures: tuple[Picture, ...] = ()
+        with messages.progress("Drawing") as show:
             for step in janus.draw_stream(prompt, **settings | now):
                 show((done + step.fraction * count) / params.count)
-                if step.pictures is not None:
-                    yield list(step.pictures)
+                pictures = step.pictures or ()
+        yield list(pictures)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,9 +100,7 @@ class _Plan:
     only: int | None
 
     @classmethod
-    def of(
-        cls, prompts: list[str], given: dict[str, Any], redrawing: Redrawing | None
-    ) -> "_Plan":
+    def of(cls, prompts: list[str], given: dict[str, Any], redrawing: Redrawing | None) -> "_Plan":
         """Wrong settings are refused here, before the model is loaded."""
         settings = redrawing.settings | given if redrawing else given
         settings_from(DrawParams, settings)
@@ -114,15 +114,15 @@ class _Plan:
         return len(self.prompts) * count
 
 
-def _prompts(prompt: str | None, file: str | None, redrawing: Redrawing | None) -> list[str]:
-    if prompt is not None and file is not None:
+def _prompts(prompt: str, file: str | None, redrawing: Redrawing | None) -> list[str]:
+    if prompt and file:
         raise UsageError("There is a prompt, and a file with prompts.", "Give one of them.")
-    if file is not None:
+    if file:
         lines = [line.strip() for line in _read_text(file).splitlines() if line.strip()]
         if not lines:
             raise UsageError(f"'{file}' holds no prompts.", "Write one a line.")
         return lines
-    if prompt is not None:
+    if prompt:
         return [_read_text(prompt) if prompt == "-" else prompt]
     if redrawing is None:
         raise UsageError("There is nothing to draw.", 'Such as: janus draw "two red hearts"')

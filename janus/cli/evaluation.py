@@ -30,6 +30,8 @@ def parity(
     """
     from janus.evaluation.parity import compare
 
+    if not messages.verbose:
+        _silence_transformers()
     report = compare(
         model,
         device=device,
@@ -46,3 +48,11 @@ def parity(
         results.print(f"{report.subject}\n\n{table(rows)}\n\n{report.verdict}")
     if not report.passed:
         raise typer.Exit(1)
+
+
+def _silence_transformers() -> None:
+    """It draws its own progress bars and warns of what it will change one day."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,6 @@ import typer
 from janus.cli.common import command, gigabytes, read_stdin, table
 from janus.cli.options import Messages, Results
 from janus.errors import PictureError
-from janus.metadata import read_settings
 from weights import catalog
 
 
@@ -29,7 +29,8 @@ def info(
     janus info hearts.png
     janus info janus-pro-7b
     """
-    is_model = Path(subject).is_dir() or (catalog.find(subject) and not Path(subject).is_file())
+    # Not by Path, which raises for names that no file can have.
+    is_model = os.path.isdir(subject) or (catalog.find(subject) and not os.path.isfile(subject))
     facts = _describe_model(subject) if is_model else _describe_picture(subject)
     if results.json:
         results.print_json(facts)
@@ -54,6 +55,8 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, Any]]:
 
 def _describe_picture(file: str) -> dict[str, Any]:
     from PIL import Image
+
+    from janus.metadata import read_settings
 
     source = io.BytesIO(read_stdin()) if file == "-" else file
     try:

@@ -9,7 +9,6 @@ from janus.cli.common import read_stdin
 from janus.cli.options import ModelOptions
 from janus.errors import PictureError, WeightsMissingError
 from janus.generation.params import LARGEST_SEED, DrawParams, knobs
-from janus.metadata import read_settings
 from weights import catalog
 
 
@@ -26,12 +25,17 @@ class Redrawing:
 
     @classmethod
     def read(cls, file: str) -> "Redrawing":
+        from janus.metadata import read_settings
+
         stored = read_settings(io.BytesIO(read_stdin()) if file == "-" else file)
         if stored is None or not _is_complete(stored):
             raise PictureError(
-                f"'{file}' carries no settings.", "Only a picture that janus drew can be drawn again."
+                f"'{file}' carries no settings.",
+                "Only a picture that janus drew can be drawn again.",
             )
-        settings = {knob.name: stored[knob.name] for knob in knobs(DrawParams) if knob.name in stored}
+        settings = {
+            knob.name: stored[knob.name] for knob in knobs(DrawParams) if knob.name in stored
+        }
         index = stored.get("index")
         if index is not None:  # its noise follows that of the pictures before it
             settings["seed"] = (settings["seed"] - index) % (LARGEST_SEED + 1)

@@ -4,9 +4,9 @@ One picture: the words as they come. Several: a line for each, and one that cann
 stop the others.
 """
 
+import os
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -45,16 +45,16 @@ def caption(
 
 @command
 def ask(
+    *,
     files: Annotated[
         list[str] | None,
         typer.Argument(metavar="FILES...", help="Pictures; - reads one from standard input."),
-    ],
+    ] = None,
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="What to ask.")],
     text: TextOptions,
     together: Annotated[
         bool, typer.Option("--together", help="One question about all pictures at once.")
     ] = False,
-    *,
     model: ModelOptions,
     results: Results,
     messages: Messages,
@@ -67,7 +67,7 @@ def ask(
     janus ask *.jpg "Is it day or night?" --json
     """
     files = files or []
-    if not files and Path(question).is_file():
+    if not files and os.path.isfile(question):
         raise UsageError("There is no question.", f'Such as: janus ask {question} "What is this?"')
     settings = _checked(text)
     shown = [files] if together or not files else [[file] for file in files]

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from janus.cli.options import Results
 from janus.errors import SaveError, UsageError
-from janus.metadata import file_name, read_settings, write_png
 
 if TYPE_CHECKING:
     from janus.generation.results import Picture
@@ -41,6 +40,8 @@ class Target:
 
     def save(self, picture: "Picture", number: int, results: Results) -> str:
         """Writes the picture, the `number`th of this run; the path that it has now, or `-`."""
+        from janus.metadata import write_png
+
         if self.path is None:
             content = io.BytesIO()
             write_png(picture.image, content, {**picture.settings, "seed": picture.seed})
@@ -49,6 +50,8 @@ class Target:
         return str(picture.save(self._path(picture, number)))
 
     def _path(self, picture: "Picture", number: int) -> Path:
+        from janus.metadata import file_name
+
         assert self.path is not None
         if self.path.is_dir():
             name = file_name(picture.settings["model"], picture.seed, picture.settings["prompt"])
@@ -57,9 +60,12 @@ class Target:
 
 
 def _check_file(path: Path, *, named_as_folder: bool) -> None:
-    folder = path if named_as_folder else path.parent
+    is_folder = named_as_folder or not (path.suffix or path.exists())
+    folder = path if is_folder else path.parent
     if not folder.is_dir():
-        raise SaveError(f"There is no folder '{folder}'.", "Create it first, or choose another.")
+        raise SaveError(
+            f"There is no folder '{folder}'.", "Create it first, or name a file that ends in .png."
+        )
     if path.suffix.lower() not in (".png", ""):
         raise UsageError(
             f"Cannot save '{path}': pictures are saved as PNG, which carries their settings.",
@@ -69,6 +75,8 @@ def _check_file(path: Path, *, named_as_folder: bool) -> None:
 
 def _unused(path: Path, settings: dict[str, object]) -> Path:
     """`path`, with a number where a picture with other settings has that name already."""
+    from janus.metadata import read_settings
+
     candidate, number = path, 1
     while candidate.exists() and read_settings(candidate) != settings:
         number += 1

@@ -1,5 +1,6 @@
 """`janus web`: starts the studio in the browser."""
 
+import errno
 import os
 import socket
 from typing import Annotated
@@ -62,29 +63,26 @@ def web(
 
 def _free_port(host: str, wanted: int | None) -> int:
     """The port asked for, or the first free one where none was. Raises `ServerError`."""
-    if wanted is not None:
-        _try_port(host, wanted)
-        return wanted
-    for port in range(FIRST_PORT, FIRST_PORT + NUM_PORTS):
+    ports = range(FIRST_PORT, FIRST_PORT + NUM_PORTS) if wanted is None else [wanted]
+    for port in ports:
         try:
-            _try_port(host, port)
-        except ServerError as error:
-            failure = error
-        else:
+            _listen_for_a_moment(host, port)
             return port
-    raise failure
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE and port != ports[-1]:
+                continue
+            raise ServerError(
+                f"Cannot listen on {host}, port {port}: {error.strerror}.",
+                "Choose another --port, or leave it out; --host is an address of this machine.",
+            ) from error
+    raise AssertionError("there is a last port")
 
 
-def _try_port(host: str, port: int) -> None:
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as probe:
-            if os.name != "nt":  # where it means something else
-                # As servers do it: a port whose last connection has just ended is free.
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        raise ServerError(
-            f"Cannot listen on {host}, port {port}: {error.strerror}.",
-            "Choose another --port, or leave it out; --host is an address of this machine.",
-        ) from error
+def _listen_for_a_moment(host: str, port: int) -> None:
+    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind) as probe:
+        if os.name != "nt":  # where it means something else
+            # As servers do it: a port whose last connection has just ended is free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)
+        probe.listen()

@@ -25,7 +25,7 @@ def list_models(results: Results, messages: Messages) -> None:
     if results.json:
         results.print_json({"models": entries})
         return
-    rows = [("NAME", "DOWNLOAD", "MEMORY", "LICENCE", "HERE", "KNOWS")]
+    rows: list[tuple[str, ...]] = [("NAME", "DOWNLOAD", "MEMORY", "LICENCE", "HERE", "KNOWS")]
     for entry in entries:
         sizes = [gigabytes(n) if n else "-" for n in (entry["bytes"], entry["memory_bytes"])]
         here = "yes" if entry["folder"] else "no"

@@ -85,7 +85,9 @@ def attend(
     """Softmax attention, [R, T, H, d of v]. `causal`: the T queries are the last of L positions."""
     num_queries, num_keys = q_RTHd.shape[1], k_RLKd.shape[1]
     if causal and num_queries != num_keys:
-        mask_R1TL = q_RTHd.new_ones(num_queries, num_keys, dtype=torch.bool).tril(num_keys - num_queries)
+        mask_R1TL = q_RTHd.new_ones(num_queries, num_keys, dtype=torch.bool).tril(
+            num_keys - num_queries
+        )
         causal = False
     out_RHTd = F.scaled_dot_product_attention(
         q_RTHd.transpose(1, 2),

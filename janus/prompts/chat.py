@@ -36,10 +36,12 @@ class PromptStyle:
         """The style that a checkpoint's `processor_config.json` and vocabulary call for.
 
         The original file names its format ("deepseek" has role tokens, "deepseek_old" the words);
-        transformers' says whether there is a system prompt, and the vocabulary has the rest.
+        transformers' has a chat template, and says whether there is a system prompt. A vocabulary
+        may hold role tokens that its model was not trained with.
         """
         has_roles = tokenizer.id_of(USER) is not None and tokenizer.id_of(ASSISTANT) is not None
-        if processor.get("sft_format") == "deepseek_old":
+        template = processor.get("chat_template") or USER
+        if processor.get("sft_format") == "deepseek_old" or USER not in template:
             has_roles = False
         user, assistant = (USER, ASSISTANT) if has_roles else ("User", "Assistant")
         has_system = processor.get("use_default_system_prompt", True)

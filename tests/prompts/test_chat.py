@@ -30,8 +30,6 @@ def spelled(tokenizer: JanusTokenizer, ids: tuple[int, ...]) -> str:
     return tokenizer._tokenizer.decode(list(ids), skip_special_tokens=False)
 
 
-
-
 @pytest.mark.parametrize("style", [PRO, OLD])
 def test_a_question_about_a_picture(vocabulary: JanusTokenizer, style: PromptStyle):
     prompt = template(vocabulary, style).to_answer([Turn("user", " What is it? ", (PICTURE,))])

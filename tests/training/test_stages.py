@@ -101,7 +101,11 @@ def test_an_interrupted_run_ends_as_the_whole_one(
             model.load_state_dict(start)
             batches = (dialogues[i] for i in part)
             train_joint(
-                model, batches, joint_stage(6), Run(tmp_path / folder, "joint"), image_token_id=image
+                model,
+                batches,
+                joint_stage(6),
+                Run(tmp_path / folder, "joint"),
+                image_token_id=image,
             )
         return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
@@ -140,9 +144,7 @@ def test_what_follows_a_row_changes_nothing(
     assert together == pytest.approx(np.mean(losses), rel=1e-5)
 
 
-def test_drawing_loss_is_the_models_own_likelihood(
-    model: JanusModel, dialogues: SceneBatches
-):
+def test_drawing_loss_is_the_models_own_likelihood(model: JanusModel, dialogues: SceneBatches):
     """The teacher-forced loss equals the log-probability that decoding gives the same ids."""
     from janus.model.cache import Rows
 
@@ -156,9 +158,9 @@ def test_drawing_loss_is_the_models_own_likelihood(
         total = 0.0
         for i, token in enumerate(ids):
             total -= model.image_logits(hidden).log_softmax(-1)[token].item()
-            hidden = model(
-                model.embed_image(token[None]), Rows((1,), (length + i,), (0,)), cache
-            )[-1]
+            hidden = model(model.embed_image(token[None]), Rows((1,), (length + i,), (0,)), cache)[
+                -1
+            ]
         one = type(batch)(
             seen_B3SS=batch.seen_B3SS,
             dialogue_ids_BT=batch.dialogue_ids_BT,

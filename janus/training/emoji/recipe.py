@@ -61,6 +61,6 @@ def emoji_config(image_token_id: int) -> JanusConfig:
 
 
 # Budgets for two CPU cores; a longer run only needs larger numbers here.
-TOKENIZER = TokenizerTraining(steps=5000)
-JOINT = JointTraining(steps=3000)
-POLISH = TokenizerTraining(steps=2000, peak_lr=5e-4)
+TOKENIZER = TokenizerTraining(steps=7000)
+JOINT = JointTraining(steps=3600)
+POLISH = TokenizerTraining(steps=4000, peak_lr=5e-4)

@@ -22,9 +22,10 @@ class Turn:
 Turns = tuple[Turn, ...]
 
 
-def history(turns: Turns, pictures: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Questions and answers since these very pictures came on the table."""
-    recent = takewhile(lambda turn: turn.pictures == pictures, reversed(turns))
+def history(turns: Turns) -> list[tuple[str, str]]:
+    """Earlier questions and answers about the very pictures that the last turn is about."""
+    *earlier, last = turns
+    recent = takewhile(lambda turn: turn.pictures == last.pictures, reversed(earlier))
     return [(turn.question, turn.answer) for turn in recent if turn.answer][::-1]
 
 

@@ -1,0 +1,185 @@
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageChops
+
+from janus.metadata import read_settings
+
+
+def is_same(a: Image.Image | Path, b: Image.Image | Path) -> bool:
+    a, b = (image if isinstance(image, Image.Image) else Image.open(image) for image in (a, b))
+    return a.size == b.size and ImageChops.difference(a, b).getbbox() is None
+
+
+def test_pictures_are_those_of_the_model(run, janus):
+    result = run("draw", "two red hearts", "-n", 2, "--seed", 7, "--guidance", 3)
+    assert (result.code, result.stderr) == (0, "")
+    drawn = janus.draw("two red hearts", count=2, seed=7, guidance=3.0)
+    names = ["small_7_two-red-hearts.png", "small_8_two-red-hearts.png"]
+    assert result.lines == names
+    for name, picture in zip(names, drawn, strict=True):
+        assert is_same(Path(name), picture.image)
+        assert read_settings(name) == {**picture.settings, "seed": picture.seed}
+
+
+def test_more_pictures_than_are_drawn_at_once(run, janus):
+    result = run("draw", "a", "-n", 20, "--seed", 2**63 - 10)
+    assert len(result.lines) == 20
+    pictures = janus.draw("a", count=20, seed=2**63 - 10)
+    for name, picture in list(zip(result.lines, pictures, strict=True))[14:]:
+        assert is_same(Path(name), picture.image)
+
+
+def test_prompts_may_go_without_quotes_or_come_from_standard_input(run):
+    run("draw", "two", "red", "hearts", "--seed", 1)
+    assert Path("small_1_two-red-hearts.png").exists()
+    run("draw", "-", "--seed", 2, input="two red hearts\n")
+    assert Path("small_2_two-red-hearts.png").exists()
+
+
+def test_json(run):
+    result = run("draw", "a", "-n", 2, "--seed", 3, "--json")
+    content = json.loads(result.stdout)
+    assert content["schema"] == 1
+    [first, second] = content["pictures"]
+    assert first["path"] == "small_3_a.png"
+    assert second["seed"] == 4
+    assert (first["width"], first["height"]) == (32, 32)
+    assert first["seconds"] > 0
+    assert first["settings"]["prompt"] == "a"
+
+
+def test_picture_on_standard_output(run, janus):
+    result = run("draw", "a", "--seed", 3, "-o", "-")
+    assert is_same(Image.open(io.BytesIO(result.bytes)), janus.draw("a", seed=3)[0].image)
+    assert not list(Path().glob("*.png"))
+    assert run("draw", "a", "-n", 2, "-o", "-").code == 2
+    assert run("draw", "a", "--json", "-o", "-").code == 2
+
+
+def test_file_and_folder(run):
+    Path("out").mkdir()
+    assert run("draw", "a", "--seed", 3, "-o", "out").lines == ["out/small_3_a.png"]
+    assert run("draw", "a", "-o", "out/b.png").lines == ["out/b.png"]
+    assert run("draw", "a", "-n", 2, "-o", "out/c.png").lines == ["out/c_1.png", "out/c_2.png"]
+
+
+def test_other_pictures_are_not_replaced(run):
+    first = run("draw", "a", "--seed", 3)
+    assert run("draw", "a", "--seed", 3).lines == first.lines == ["small_3_a.png"]
+    assert run("draw", "a", "--seed", 3, "--guidance", 2).lines == ["small_3_a_2.png"]
+
+
+def test_the_same_picture_again(run):
+    run("draw", "a", "--seed", 3, "--top-k", 9, "--temperature", 0.8, "-o", "first.png")
+    again = run("draw", "--like", "first.png", "-o", "again.png")
+    assert again.lines == ["again.png"]
+    assert is_same(Path("first.png"), Path("again.png"))
+    assert read_settings("first.png") == read_settings("again.png")
+    run("draw", "--like", "first.png", "--seed", 4, "-o", "other.png")
+    assert not is_same(Path("first.png"), Path("other.png"))
+    assert read_settings("other.png") == {**(read_settings("first.png") or {}), "seed": 4}
+
+
+def test_one_of_several_reference_pictures_again(run):
+    run("draw", "a", "--seed", 3, "-n", 3, "--reference", "-o", "all.png")
+    again = run("draw", "--like", "all_2.png", "-o", "again.png")
+    assert again.lines == ["again.png"]
+    assert is_same(Path("all_2.png"), Path("again.png"))
+
+
+def test_likeness_needs_settings_and_the_model(run, picture, monkeypatch):
+    plain = run("draw", "--like", picture)
+    assert plain.code == 5
+    assert "carries no settings" in plain.stderr
+    run("draw", "a", "-o", "a.png")
+    monkeypatch.setenv("JANUS_MODEL", "janus-emoji")
+    unknown = run("draw", "--like", "a.png")
+    assert unknown.code == 3
+    assert "'small'" in unknown.stderr
+    assert "--model" in unknown.stderr
+
+
+def test_a_prompt_a_line(run):
+    Path("prompts.txt").write_text("a cat\n\na dog\n")
+    result = run("draw", "--from", "prompts.txt", "--seed", 1)
+    assert result.lines == ["small_1_a-cat.png", "small_1_a-dog.png"]
+    piped = run("draw", "--from", "-", "--seed", 1, "-o", "b.png", input="a cat\na dog")
+    assert piped.lines == ["b_1.png", "b_2.png"]
+
+
+def test_a_bad_prompt_does_not_stop_the_others(run):
+    result = run("draw", "--from", "-", "--seed", 1, input="a cat\n" + "x" * 9000 + "\na dog")
+    assert result.code == 2
+    assert result.lines == ["small_1_a-cat.png", "small_1_a-dog.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["draw"], 2, "nothing to draw"),
+        (["draw", "a", "--guidance", "0.5"], 2, "guidance is 0.5"),
+        (["draw", "a", "--from", "x"], 2, "Give one of them"),
+        (["draw", "--from", "gone.txt"], 2, "Cannot read"),
+        (["draw", "a", "-o", "a.jpg"], 2, "Name it a.png"),
+        (["draw", "a", "-o", "gone/a.png"], 7, "There is no folder"),
+        (["draw", "a", "-o", "gone/"], 7, "There is no folder"),
+        (["draw", "a", "-o", "gone"], 7, "There is no folder"),
+        (["draw", "a", "-o", "/dev/full"], 7, "No space left"),
+        (["draw", "a", "--model", "janus-por-7b"], 3, "Did you mean janus-pro-7b"),
+        (["draw", "a", "--model", "."], 3, "has no config.json"),
+        (["draw", "a", "--device", "nonsense"], 2, "There is no device"),
+        (["draw", "a", "--dtype", "int3"], 2, "dtype is 'int3'"),
+        (["draw", "a", "--model", "owner/model", "--offline"], 3, "Offline"),
+    ],
+)
+def test_errors_say_what_to_do(run, arguments, code, message):
+    if "/dev/full" in arguments and not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full")
+    result = run(*arguments)
+    assert (result.code, result.stdout) == (code, "")
+    assert message in result.stderr
+    assert result.stderr.startswith("janus: ")
+    assert len(result.stderr.splitlines()) <= 2
+
+
+def test_a_missing_shard(run, folder, tmp_path):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "config.json").write_bytes((folder / "config.json").read_bytes())
+    weight_map = {"weight_map": {"lm_head.weight": "model-00001-of-00002.safetensors"}}
+    (broken / "model.safetensors.index.json").write_text(json.dumps(weight_map))
+    result = run("draw", "a", "--model", broken)
+    assert result.code == 3
+    assert "lacks 1 of its 1 weight files: model-00001-of-00002.safetensors" in result.stderr
+
+
+def test_interrupted_drawing_keeps_what_is_finished(folder, tmp_path):
+    command = [sys.executable, "-c", "from janus.cli.main import main; main()", "draw"]
+    drawing = subprocess.Popen(
+        [*command, "--from", "-", "--seed", "1", "--model", str(folder)],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert drawing.stdin and drawing.stdout and drawing.stderr
+    drawing.stdin.write("\n".join(f"prompt {i}" for i in range(1000)))
+    drawing.stdin.close()
+    finished = [drawing.stdout.readline().strip()]
+    drawing.send_signal(signal.SIGINT)
+    finished += drawing.stdout.read().split()
+    assert drawing.wait() == 130
+    assert drawing.stderr.read() == "janus: Stopped.\n"
+    assert len(finished) < 1000
+    assert sorted(finished) == sorted(path.name for path in tmp_path.iterdir())
+    for name in finished:
+        Image.open(tmp_path / name).load()

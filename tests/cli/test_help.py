@@ -1,0 +1,74 @@
+"""What stands on the surface of the command line, and how light it is."""
+
+import subprocess
+import sys
+
+import pytest
+
+from janus import __version__
+from janus.cli.common import EXIT_CODES
+from janus.errors import JanusError
+
+RESULTS = "--json"
+MESSAGES = "-q --quiet -v --verbose"
+MODEL = "-m --model --device --dtype --offline"
+TEXT = "--max-tokens --temperature --top-p --top-k --seed --stop"
+OPTIONS = {
+    "caption": f"{TEXT} {MODEL} {RESULTS} {MESSAGES}",
+    "ask": f"{TEXT} --together {MODEL} {RESULTS} {MESSAGES}",
+    "draw": "-n --count --seed --guidance --temperature --top-k --top-p --reference --no-reference "
+    f"-o --output --like --from {MODEL} {RESULTS} {MESSAGES}",
+    "chat": f"{TEXT} {MODEL} {RESULTS} {MESSAGES}",
+    "web": f"--host --port --share --open --no-open {MODEL} {MESSAGES}",
+    "info": f"{RESULTS} {MESSAGES}",
+    "doctor": f"{MODEL} {RESULTS} {MESSAGES}",
+    "weights list": f"{RESULTS} {MESSAGES}",
+    "weights get": f"--offline {RESULTS} {MESSAGES}",
+    "weights verify": f"{RESULTS} {MESSAGES}",
+    "eval parity": f"--dtype --device --tokens --offline {RESULTS} {MESSAGES}",
+    "train emoji": f"--out --run {RESULTS} {MESSAGES}",
+}
+
+
+def options_of(help: str) -> set[str]:
+    first_words = [line.split("  ")[1] for line in help.splitlines() if line.startswith("  -")]
+    return {word.strip(",/") for words in first_words for word in words.split() if word[0] == "-"}
+
+
+@pytest.mark.parametrize("command", OPTIONS)
+def test_options_change_on_purpose_only(run, command):
+    result = run(*command.split(), "--help")
+    assert options_of(result.stdout) == {*OPTIONS[command].split(), "-h", "--help"}
+    example = result.stdout.index(f"  janus {command}")
+    assert example < result.stdout.index("\nOptions:\n")
+
+
+def test_all_commands_are_listed_here(run):
+    listed = run("--help").stdout
+    for command in OPTIONS:
+        assert f"\n  {command.split()[0]} " in listed
+
+
+def test_exit_codes_are_documented(run):
+    help = run("--help").stdout
+    kinds = [JanusError, *JanusError.__subclasses__()]
+    assert {kind.exit_code for kind in kinds} <= EXIT_CODES.keys()
+    for code, meaning in EXIT_CODES.items():
+        assert f"{code}  {meaning}" in help
+
+
+def test_version(run):
+    assert run("--version").stdout == f"janus {__version__}\n"
+
+
+def test_help_loads_nothing_heavy():
+    script = (
+        "import sys; from janus.cli.main import app; sys.argv = ['janus', '--help']\n"
+        "try: app()\n"
+        "finally: print(*sys.modules, sep='\\n', file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    heavy = {"torch", "transformers", "numpy", "PIL", "huggingface_hub", "gradio", "rich", "tqdm"}
+    assert done.returncode == 0
+    assert "typer" in done.stderr.split()
+    assert not heavy & set(done.stderr.split())

@@ -1,0 +1,51 @@
+"""A studio that runs in this process, on a random model of the bundled one's size."""
+
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import torch
+
+from janus.model.model import JanusModel
+from janus.pipeline import Janus
+from janus.prompts.chat import PromptStyle
+from janus.prompts.tokenizer import JanusTokenizer
+from janus.training.emoji.recipe import emoji_config
+from janus.training.initial import initialise_linears, initialise_tokenizer
+
+CONTEXT = 256  # short, because a random model never ends its answers
+
+
+@pytest.fixture(scope="package")
+def model(vocabulary: JanusTokenizer) -> Janus:
+    config = emoji_config(vocabulary.special.image)
+    transformer = replace(config.transformer, max_position_embeddings=CONTEXT)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = JanusModel(replace(config, transformer=transformer)).eval()
+        network.requires_grad_(False)
+        initialise_linears(network)
+        initialise_tokenizer(network.vqmodel)
+    style = PromptStyle.of_checkpoint(vocabulary, {"use_default_system_prompt": False})
+    return Janus(network, vocabulary, style, name="janus-emoji")
+
+
+@pytest.fixture(scope="package")
+def studio(model: Janus, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Its address."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+        patch.setenv("GRADIO_TEMP_DIR", os.fspath(tmp_path_factory.mktemp("gradio")))
+        from webui.app import build, serve
+
+        page = build(model, can_switch=True)
+        yield serve(page, host="127.0.0.1", port=free_port())
+        page.close(verbose=False)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,48 @@
+"""An answer, as it should be shown.
+
+In: the model and a conversation that ends with a question. Out: the answer so far, again and
+again, at most a dozen times a second. Knows no Gradio.
+"""
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from janus.errors import ContextError
+from janus.generation.params import TextParams
+from webui.conversation import Turns, history
+from webui.pace import Pace
+from webui.pictures import open_upload
+
+if TYPE_CHECKING:
+    from janus.pipeline import Janus
+
+SECONDS_BETWEEN_PIECES = 0.08
+
+
+def answers(model: "Janus", turns: Turns) -> Generator[str]:
+    """Begins to answer; closing the generator stops the model. Raises what is wrong at once."""
+    turn, told = turns[-1], history(turns)
+    pictures = [open_upload(path) for path in turn.pictures]
+    room = min(TextParams().max_tokens, model.template.context // 2)
+    while True:
+        try:
+            pieces = model.ask_stream(pictures, turn.question, history=told, max_tokens=room)
+        except ContextError:
+            if not told:
+                raise
+            told = told[1:]  # a conversation that outgrows the model loses its oldest turns
+        else:
+            return _growing(pieces)
+
+
+def _growing(pieces: Iterator[str]) -> Generator[str]:
+    answer, shown, pace = "", "", Pace(SECONDS_BETWEEN_PIECES)
+    with closing(pieces):  # pyright: ignore[reportArgumentType]
+        for piece in pieces:
+            answer += piece
+            if pace.is_due():
+                with pace.update():
+                    yield (shown := answer)
+    if answer != shown:
+        yield answer

@@ -1,0 +1,15 @@
+// Keys for the whole page: Ctrl+Enter (or Cmd+Enter) starts, Escape stops.
+() => {
+  const press = (...buttons) => {
+    const visible = buttons
+      .map((id) => document.getElementById(id))
+      .find((button) => button && button.offsetParent !== null);
+    visible?.click();
+    return Boolean(visible);
+  };
+  document.addEventListener("keydown", (event) => {
+    const starts = event.key === "Enter" && (event.ctrlKey || event.metaKey);
+    if (starts && press("draw", "ask")) event.preventDefault();
+    if (event.key === "Escape") press("stop-drawing", "stop-answer");
+  });
+};

@@ -138,8 +138,8 @@ class Janus:
         """A prepared request's whole answer, with why it ended and its token counts."""
         stops = StopTexts(request.params.stop)
         text, ticket = "", None
-        for piece, ticket in self._pieces(request, stops):
-            text += piece
+        for piece, reached in self._pieces(request, stops):
+            text, ticket = text + piece, reached
         assert ticket is not None
         return TextResult(
             text=text,

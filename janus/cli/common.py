@@ -43,7 +43,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     def run(**values: Any) -> None:
         built = {name: _build(group, values) for name, group in groups.items()}
         messages = next((g for g in built.values() if isinstance(g, Messages)), Messages())
-        messages.start_logging()
+        messages.apply()
         with _reported(messages):
             function(**values, **built)
 

@@ -38,6 +38,7 @@ app.add_typer(weights_app, name="weights")
 
 evaluation_app = typer.Typer(help="Measure a model.", **PLAIN)
 evaluation_app.command()(evaluation.parity)
+evaluation_app.command()(evaluation.emoji)
 app.add_typer(evaluation_app, name="eval")
 
 train_app = typer.Typer(help="Train a model.", **PLAIN)

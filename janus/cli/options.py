@@ -112,8 +112,6 @@ class ModelOptions:
 
     def load(self, messages: "Messages") -> "Janus":
         messages.note(f"Loading {self.name} ...")
-        if messages.quiet:
-            os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         from janus.pipeline import Janus
 
         return Janus.from_pretrained(
@@ -135,10 +133,12 @@ class Messages:
         bool, typer.Option("--verbose", "-v", help="Log what happens; errors with a traceback.")
     ] = False
 
-    def start_logging(self) -> None:
+    def apply(self) -> None:
         # A failure is reported once, in a line; the library's own log of it has a traceback.
         level = logging.INFO if self.verbose else logging.CRITICAL
         logging.basicConfig(level=level, format="%(name)s: %(message)s")
+        if self.quiet:  # read when huggingface_hub is imported, which is later
+            os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
     def note(self, text: str) -> None:
         """A remark for whoever watches; nothing in a script's log."""

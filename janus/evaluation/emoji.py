@@ -30,6 +30,12 @@ class Exam:
     marks: dict[str, float]
     drawings: list[tuple[str, Image.Image, bool]]
 
+    def sample(self, number: int) -> list[tuple[str, Image.Image, bool]]:
+        """Evenly spread over the drawings of all kinds."""
+        step = max(len(self.drawings) / number, 1)
+        places = [int(i * step) for i in range(number)]
+        return [self.drawings[place] for place in places if place < len(self.drawings)]
+
 
 def take_exam(model: Janus, *, num_scenes: int = 200, num_drawings: int = 100) -> Exam:
     """Marks a model on held-out scenes. The same numbers give the same marks."""

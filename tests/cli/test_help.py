@@ -26,6 +26,7 @@ OPTIONS = {
     "weights get": f"--offline {RESULTS} {MESSAGES}",
     "weights verify": f"{RESULTS} {MESSAGES}",
     "eval parity": f"--dtype --device --tokens --offline {RESULTS} {MESSAGES}",
+    "eval emoji": f"--scenes --drawings --sheet {MODEL} {RESULTS} {MESSAGES}",
     "train emoji": f"--out --run {RESULTS} {MESSAGES}",
 }
 

@@ -1,4 +1,4 @@
-"""The exam marks what it should: a perfect student gets everything, a random one next to nothing."""
+"""The exam marks what it should: a random model fails, the judge on true pictures does not."""
 
 from pathlib import Path
 

@@ -21,7 +21,7 @@ CONTEXT = 256  # short, because a random model never ends its answers
 @pytest.fixture(scope="package")
 def model(vocabulary: JanusTokenizer) -> Janus:
     config = emoji_config(vocabulary.special.image)
-    transformer = replace(config.transformer, max_position_embeddings=CONTEXT)
+    transformer = replace(config.transformer, num_hidden_layers=3, max_position_embeddings=CONTEXT)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = JanusModel(replace(config, transformer=transformer)).eval()

@@ -15,7 +15,7 @@ from webui.answering import answers
 from webui.ask_layout import AskLayout
 from webui.conversation import Turn, Turns, answered, messages
 from webui.errors import errors_as, toast
-from webui.events import ENGINE, PAGE, Update, endings, exchange
+from webui.events import ENGINE, HIDDEN, OFF, ON, PAGE, SHOWN, Update, endings, in_browser
 from webui.loader import ModelLoader
 from webui.texts import text
 
@@ -67,22 +67,23 @@ class AskEvents:
         page = self.page
         triggers = [page.question.submit, page.start.click]
         outputs = [page.chat, page.turns, page.question, page.status]
-        exchange([*triggers, page.describe.click], hidden=page.start, shown=page.stop)
-        answering = gr.on(
+        running = {page.start: HIDDEN, page.stop: SHOWN}
+        waiting = {page.stop: HIDDEN, page.start: SHOWN}
+        in_browser(
+            [*triggers, page.describe.click], running | {page.describe: OFF, page.clear: OFF}
+        )
+        asked = gr.on(
             triggers, self.ask, [page.question, page.pictures, page.turns], outputs, **ENGINE
         )
-        describing = page.describe.click(
+        described = page.describe.click(
             self.describe, [page.pictures, page.turns], outputs, **ENGINE
         )
-        over = [*endings(answering), *endings(describing), page.stop.click, page.clear.click]
-        exchange(over, hidden=page.stop, shown=page.start)
-        page.stop.click(None, cancels=[answering, describing], **PAGE)
-        page.clear.click(
-            lambda: ([], ()),
-            outputs=[page.chat, page.turns],
-            cancels=[answering, describing],
-            **PAGE,
-        )
+        in_browser([page.stop.click], waiting)
+        page.stop.click(None, cancels=[asked, described], **PAGE)
+        # A piece of the answer may arrive after `stop`: only now can nothing follow a `clear`.
+        over = endings(asked) + endings(described)
+        in_browser(over, waiting | {page.describe: ON, page.clear: ON})
+        page.clear.click(lambda: ([], ()), outputs=[page.chat, page.turns], **PAGE)
 
 
 def _paths(pictures: Pictures) -> tuple[str, ...]:

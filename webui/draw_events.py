@@ -14,7 +14,7 @@ from webui import markup
 from webui.draw_layout import DrawLayout
 from webui.drawing import Frame, frames
 from webui.errors import errors_as, toast
-from webui.events import ENGINE, PAGE, Update, endings, exchange
+from webui.events import ENGINE, HIDDEN, PAGE, SHOWN, Update, endings, in_browser
 from webui.loader import ModelLoader
 from webui.pictures import save_all
 from webui.texts import duration, text
@@ -91,7 +91,7 @@ class DrawEvents:
     def _connect_drawing(self) -> None:
         page = self.page
         triggers = [page.prompt.submit, page.start.click]
-        exchange(triggers, hidden=page.start, shown=page.stop)
+        in_browser(triggers, {page.start: HIDDEN, page.stop: SHOWN})
         drawing = gr.on(
             triggers,
             self.draw,
@@ -99,7 +99,8 @@ class DrawEvents:
             outputs=[page.stage, page.progress, page.drawn],
             **ENGINE,
         )
-        exchange([*endings(drawing), page.stop.click], hidden=page.stop, shown=page.start)
+        over = [*endings(drawing), page.stop.click]
+        in_browser(over, {page.stop: HIDDEN, page.start: SHOWN})
         stopped = markup.note(text("draw.stopped"))
         page.stop.click(lambda: stopped, outputs=page.progress, cancels=drawing, **PAGE)
         page.examples.click(lambda sample: sample[0], page.examples, page.prompt, **PAGE).then(

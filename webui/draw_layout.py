@@ -99,7 +99,8 @@ def _controls(examples: Sequence[str]) -> dict:
         text("draw.stop"), variant="stop", size="lg", visible=False, elem_id="stop-drawing"
     )
     with gr.Accordion(text("draw.more"), open=False):
-        guidance, temperature = _slider("guidance", step=0.5), _slider("temperature", step=0.05)
+        guidance = _slider("guidance", text("draw.guidance"), step=0.5)
+        temperature = _slider("temperature", text("draw.temperature"), step=0.05)
     return {
         "prompt": prompt,
         "examples": chips,
@@ -112,7 +113,7 @@ def _controls(examples: Sequence[str]) -> dict:
     }
 
 
-def _slider(name: str, *, step: float) -> gr.Slider:
+def _slider(name: str, label: str, *, step: float) -> gr.Slider:
     knob = next(knob for knob in knobs(DrawParams) if knob.name == name)
     assert knob.minimum is not None and knob.maximum is not None
     return gr.Slider(
@@ -120,6 +121,6 @@ def _slider(name: str, *, step: float) -> gr.Slider:
         knob.maximum,
         value=knob.default,
         step=step,
-        label=text(f"draw.{name}"),
+        label=label,
         info=knob.help,
     )

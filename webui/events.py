@@ -4,11 +4,11 @@ Events that need the model share one limit: several may run, because the engine 
 requests in the same steps. None of them is part of the public API; `endpoints` is.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-import gradio as gr
 from gradio.events import Dependency
 
 AT_ONCE = 8  # requests that are in the engine together; more wait in the queue
@@ -20,19 +20,21 @@ ENGINE: Mapping[str, Any] = MappingProxyType(
     {**PAGE, "queue": True, "concurrency_id": "engine", "concurrency_limit": AT_ONCE}
 )
 
+HIDDEN, SHOWN = {"visible": False}, {"visible": True}
+OFF, ON = {"interactive": False}, {"interactive": True}
+
 Listen = Callable[..., Any]  # such as `button.click`
 Update = dict[Any, Any]  # a component's new value, by component
 
 
-def exchange(listeners: Sequence[Listen], hidden: gr.Button, shown: gr.Button) -> None:
-    """Puts one button in the place of another, in the browser, without asking the server."""
+def in_browser(listeners: Sequence[Listen], changes: Mapping[Any, dict[str, bool]]) -> None:
+    """Changes properties of components at once, without asking the server.
+
+    To be called before others listen to the same: Gradio serves one listener after the other.
+    """
+    updates = [{"__type__": "update", **properties} for properties in changes.values()]
     for listen in listeners:
-        listen(
-            lambda: (gr.Button(visible=False), gr.Button(visible=True)),
-            outputs=[hidden, shown],
-            js=True,
-            **PAGE,
-        )
+        listen(None, outputs=list(changes), js=f"() => {json.dumps(updates)}", **PAGE)
 
 
 def endings(event: Dependency) -> list[Listen]:

@@ -108,13 +108,13 @@ def pretrained(*, device: str = "auto", dtype: str = "auto") -> Load:
         from janus.pipeline import Janus
         from weights.hub import locate
 
-        locate(name, progress=_bar(report))
+        locate(name, progress=reporting_bar(report))
         return Janus.from_pretrained(name, device=device, dtype=dtype, local_files_only=True)
 
     return load
 
 
-def _bar(report: Report) -> type:
+def reporting_bar(report: Report) -> type:
     """A progress bar as huggingface_hub wants it, which also reports the bytes."""
     from huggingface_hub.utils import tqdm
 

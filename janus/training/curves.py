@@ -8,6 +8,7 @@ from janus.training.run import read_log
 # Stage -> the figures of its log that are losses.
 LOSSES = {
     "tokenizer": ("pixels", "edges", "commitment"),
+    "encoder": ("patches",),
     "joint": ("text", "image"),
     "polish": ("pixels", "edges"),
 }
@@ -21,7 +22,7 @@ def plot_curves(run: Path, picture: Path) -> None:
         raise MissingExtraError(
             "Loss curves need matplotlib.", "pip install 'janus-multimodal[train]'"
         ) from error
-    figure = Figure(figsize=(12, 3.5), layout="constrained")
+    figure = Figure(figsize=(16, 3.5), layout="constrained")
     panels = figure.subplots(1, len(LOSSES))
     for panel, (stage, names) in zip(panels, LOSSES.items(), strict=True):
         records = read_log(run, stage)

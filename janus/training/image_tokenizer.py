@@ -3,7 +3,7 @@
 Batches of pictures in [-1, 1] go in, a trained `ImageTokenizer` comes out. The first steps run
 without a codebook; it is then sampled from the latents that the encoder has found, and follows them
 as an exponential moving average (arXiv 1711.00937, appendix A.1). Codes that nobody uses are moved
-to where latents are. `polish_decoder` (stage 3) improves the painting alone: no id changes.
+to where latents are. `polish_decoder` (stage 4) improves the painting alone: no id changes.
 """
 
 # B pictures, c width of a code, h w grid, K codes, M latents of a batch

@@ -1,4 +1,4 @@
-"""Stage 2: seeing and drawing learned together by one transformer.
+"""Stage 3: seeing and drawing learned together by one transformer.
 
 Batches of dialogues about pictures and of prompts with their pictures go in; everything but the VQ
 tokenizer is trained, on both directions in every step. Positions after a row's end are computed

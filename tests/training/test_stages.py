@@ -12,8 +12,9 @@ from janus.model.model import JanusModel
 from janus.prompts.chat import ChatTemplate, PromptStyle
 from janus.prompts.tokenizer import JanusTokenizer
 from janus.training.balance import ExpertBalance
-from janus.training.emoji.batches import Dialogues, Pictures, SceneBatches
+from janus.training.emoji.batches import Dialogues, LabelledPictures, Pictures, SceneBatches
 from janus.training.emoji.sprites import Sprites
+from janus.training.encoder import EncoderTraining, train_encoder
 from janus.training.image_tokenizer import TokenizerTraining, polish_decoder, train_tokenizer
 from janus.training.initial import initialise_linears, initialise_tokenizer
 from janus.training.joint import JointTraining, dialogue_loss, drawing_loss, train_joint
@@ -66,6 +67,21 @@ def test_the_tokenizer_learns_and_resumes(model: JanusModel, sprites: Sprites, t
     assert records[-1]["pixels"] < 0.8 * records[0]["pixels"]
     assert records[-1]["codebook_use"] > 0.3
     assert model.vqmodel.encode(batches[0]).unique().numel() > 4
+
+
+def test_the_encoder_learns_what_patches_show(model: JanusModel, sprites: Sprites, tmp_path: Path):
+    batches = SceneBatches(LabelledPictures(SIZE, 8), sprites, 4, seed=0, steps=30)
+    pixels_B3SS, labels_BN = batches[0]
+    assert labels_BN.shape == (4, 16)
+    assert (labels_BN == len(sprites)).any(dim=1).all()  # background
+    assert (labels_BN < len(sprites)).any(dim=1).all()
+    settings = EncoderTraining(steps=30, warmup=2, log_every=1)
+    run = Run(tmp_path, "encoder")
+    train_encoder(
+        model.vision_model, len(sprites) + 1, [(pixels_B3SS, labels_BN)] * 30, settings, run
+    )
+    records = read_log(tmp_path, "encoder")
+    assert records[-1]["patches"] < 0.5 * records[0]["patches"]
 
 
 def test_polishing_leaves_every_id_alone(model: JanusModel, sprites: Sprites, tmp_path: Path):

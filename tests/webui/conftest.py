@@ -29,7 +29,9 @@ def model(vocabulary: JanusTokenizer) -> Janus:
         initialise_linears(network)
         initialise_tokenizer(network.vqmodel)
     style = PromptStyle.of_checkpoint(vocabulary, {"use_default_system_prompt": False})
-    return Janus(network, vocabulary, style, name="janus-emoji")
+    model = Janus(network, vocabulary, style, name="janus-emoji")
+    model.draw("anything", count=4)  # from now on there is room for several at a time
+    return model
 
 
 @pytest.fixture(scope="package")

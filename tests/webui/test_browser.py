@@ -147,12 +147,12 @@ def test_an_open_picture_stays_open_while_others_are_drawn(page: Page):
 def test_two_visitors_draw_in_the_same_steps(open_page: Open, model: Janus):
     first, second = open_page(), open_page()
     for page in (first, second):
-        page.get_by_label("4", exact=True).check()
+        page.get_by_label("2", exact=True).check()
         draw(page, "a cat")
     wait_until(lambda: num_requests(model) == 2)
     for page in (first, second):
         finish(page)
-        expect(page.locator("#gallery .caption-label")).to_have_count(4)
+        expect(page.locator("#gallery .caption-label")).to_have_count(2)
 
 
 def test_an_answer_comes_piece_by_piece_and_can_be_stopped(page: Page, model: Janus, picture: Path):
@@ -179,6 +179,8 @@ def test_describe_captions_and_a_second_question_follows(page: Page, picture: Pa
     page.get_by_label("Question").press("Enter")
     expect(page.locator("#chat [data-testid=bot]")).to_have_count(2)
     assert page.locator("#chat img").count() == 1
+    expect(page.locator("#clear")).to_be_disabled()
+    page.locator("#stop-answer").click()
     page.locator("#clear").click()
     expect(page.locator("#chat [data-testid=user]")).to_have_count(0)
     expect(page.locator("#ask")).to_be_visible()

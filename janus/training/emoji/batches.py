@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from janus.prompts.chat import ChatTemplate, Turn
 from janus.training.emoji.language import caption, describe_request, prompt, question
-from janus.training.emoji.scenes import Scene, render, sample_scene
+from janus.training.emoji.scenes import Scene, label_patches, render, sample_scene
 from janus.training.emoji.sprites import Sprites
 from janus.training.losses import NO_TARGET
 
@@ -66,6 +66,21 @@ class Pictures:
 
     def __call__(self, scenes: list[Scene], sprites: Sprites, rng: np.random.Generator) -> Tensor:
         return render_batch(scenes, sprites, self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledPictures:
+    """Makes the batches of the encoder stage: pictures, and what each of their patches shows."""
+
+    size: int
+    patch: int
+
+    def __call__(
+        self, scenes: list[Scene], sprites: Sprites, rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        labels = [label_patches(scene, sprites, self.size, self.patch) for scene in scenes]
+        labels_BN = torch.from_numpy(np.stack(labels)).flatten(1)
+        return render_batch(scenes, sprites, self.size), labels_BN
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from janus.config import (
     LatentAttentionConfig,
     TransformerConfig,
 )
+from janus.training.encoder import EncoderTraining
 from janus.training.image_tokenizer import TokenizerTraining
 from janus.training.joint import JointTraining
 from vision.config import CodebookConfig, VisionConfig
@@ -62,5 +63,6 @@ def emoji_config(image_token_id: int) -> JanusConfig:
 
 # Budgets for two CPU cores; a longer run only needs larger numbers here.
 TOKENIZER = TokenizerTraining(steps=7000)
+ENCODER = EncoderTraining(steps=2500)
 JOINT = JointTraining(steps=3600)
 POLISH = TokenizerTraining(steps=4000, peak_lr=5e-4)

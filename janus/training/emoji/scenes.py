@@ -112,11 +112,34 @@ def render(scene: Scene, sprites: Sprites, size: int) -> np.ndarray:
     canvas = np.empty((size, size, 3), dtype=np.uint8)
     canvas[:] = BACKGROUNDS[scene.background]
     for placement in scene.placements:
-        side = max(1, round(placement.size * size))
-        left = min(max(round(placement.x * size - side / 2), 0), size - side)
-        top = min(max(round(placement.y * size - side / 2), 0), size - side)
+        (top, left), side = _corner(placement, size)
         _composite(canvas[top : top + side, left : left + side], sprites, placement.sprite)
     return canvas
+
+
+def label_patches(scene: Scene, sprites: Sprites, size: int, patch: int) -> np.ndarray:
+    """What each patch of the picture shows: a sprite's index, or `len(sprites)` for background.
+
+    A patch shows a sprite that covers at least a quarter of it. int64 [size/patch, size/patch].
+    """
+    grid = size // patch
+    labels = np.full((grid, grid), len(sprites), dtype=np.int64)
+    for placement in scene.placements:
+        (top, left), side = _corner(placement, size)
+        covered = np.zeros((size, size), dtype=bool)
+        alpha = sprites.resized(placement.sprite, side)[..., 3]
+        covered[top : top + side, left : left + side] = alpha > 127
+        shares = covered.reshape(grid, patch, grid, patch).mean(axis=(1, 3))
+        labels[shares >= 0.25] = placement.sprite
+    return labels
+
+
+def _corner(placement: Placement, size: int) -> tuple[tuple[int, int], int]:
+    """(top, left) of a sprite's square in pixels, moved inside the canvas, and its side."""
+    side = max(1, round(placement.size * size))
+    left = min(max(round(placement.x * size - side / 2), 0), size - side)
+    top = min(max(round(placement.y * size - side / 2), 0), size - side)
+    return (top, left), side
 
 
 def _composite(region: np.ndarray, sprites: Sprites, index: int) -> None:

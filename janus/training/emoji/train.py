@@ -1,4 +1,4 @@
-"""Trains janus-emoji from nothing: vocabulary, VQ tokenizer, both directions jointly, polish.
+"""Trains janus-emoji from nothing: VQ tokenizer, encoder, both directions jointly, polish.
 
 One call repeats the published weights within noise. Every stage saves its state as it goes; the
 same call after an interruption goes on where it stopped. No network, no data beside the sprites.
@@ -17,10 +17,12 @@ from janus.pipeline import Janus
 from janus.prompts.chat import ChatTemplate, PromptStyle
 from janus.prompts.tokenizer import JanusTokenizer
 from janus.training.curves import plot_curves
-from janus.training.emoji.batches import Dialogues, Pictures, SceneBatches
+from janus.training.emoji.batches import Dialogues, LabelledPictures, Pictures, SceneBatches
 from janus.training.emoji.recipe import (
+    ENCODER,
     IMAGE_SIZE,
     JOINT,
+    PATCH_SIZE,
     POLISH,
     SEED,
     TOKENIZER,
@@ -29,6 +31,7 @@ from janus.training.emoji.recipe import (
 )
 from janus.training.emoji.sprites import Sprites, load_sprites
 from janus.training.emoji.vocabulary import train_vocabulary
+from janus.training.encoder import EncoderTraining, train_encoder
 from janus.training.image_tokenizer import TokenizerTraining, polish_decoder, train_tokenizer
 from janus.training.initial import initialise_linears, initialise_tokenizer
 from janus.training.joint import JointTraining, train_joint
@@ -45,6 +48,7 @@ def train(
     run: str | os.PathLike[str],
     *,
     tokenizer_stage: TokenizerTraining = TOKENIZER,
+    encoder_stage: EncoderTraining = ENCODER,
     joint_stage: JointTraining = JOINT,
     polish_stage: TokenizerTraining = POLISH,
     num_threads: int | None = None,
@@ -58,6 +62,7 @@ def train(
     style = PromptStyle.of_checkpoint(tokenizer, STYLE_SETTINGS)
     model = _new_model(tokenizer)
     _learn_codes(model, sprites, tokenizer_stage, Run(run, "tokenizer"))
+    _learn_to_look(model, sprites, encoder_stage, Run(run, "encoder"))
     _learn_jointly(model, sprites, tokenizer, style, joint_stage, Run(run, "joint"))
     _polish(model, sprites, polish_stage, Run(run, "polish"))
     plot_curves(Path(run), Path(run) / "curves.png")
@@ -81,9 +86,23 @@ def _new_model(tokenizer: JanusTokenizer) -> JanusModel:
 def _learn_codes(
     model: JanusModel, sprites: Sprites, settings: TokenizerTraining, run: Run
 ) -> None:
-    log.info("stage 1 of 3: VQ tokenizer, %d steps", settings.steps)
+    log.info("stage 1 of 4: VQ tokenizer, %d steps", settings.steps)
     batches = _pictures(sprites, settings, SEED, run.next_step)
     train_tokenizer(model.vqmodel, batches, settings, run)
+
+
+def _learn_to_look(
+    model: JanusModel, sprites: Sprites, settings: EncoderTraining, run: Run
+) -> None:
+    log.info("stage 2 of 4: vision encoder, %d steps", settings.steps)
+    batches = SceneBatches(
+        LabelledPictures(IMAGE_SIZE, PATCH_SIZE),
+        sprites,
+        settings.batch_size,
+        SEED + 3,
+        settings.steps,
+    )
+    train_encoder(model.vision_model, len(sprites) + 1, batches.ahead(run.next_step), settings, run)
 
 
 def _learn_jointly(
@@ -94,7 +113,7 @@ def _learn_jointly(
     settings: JointTraining,
     run: Run,
 ) -> None:
-    log.info("stage 2 of 3: seeing and drawing, %d steps", settings.steps)
+    log.info("stage 3 of 4: seeing and drawing, %d steps", settings.steps)
     template = ChatTemplate(
         tokenizer,
         style,
@@ -118,7 +137,7 @@ def _learn_jointly(
 
 
 def _polish(model: JanusModel, sprites: Sprites, settings: TokenizerTraining, run: Run) -> None:
-    log.info("stage 3 of 3: VQ decoder, %d steps", settings.steps)
+    log.info("stage 4 of 4: VQ decoder, %d steps", settings.steps)
     batches = _pictures(sprites, settings, SEED + 2, run.next_step)
     polish_decoder(model.vqmodel, batches, settings, run)
 

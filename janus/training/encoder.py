@@ -1,0 +1,65 @@
+"""Stage 2: the vision encoder learns what it looks at, before any word is spoken.
+
+Janus starts from an encoder that others trained (SigLIP); ours starts from nothing. Pictures with
+the name of what each patch shows go in; the linear layer that names patches is thrown away after.
+"""
+
+# B pictures, N patches, D width, C classes
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from janus.training.optimizer import MasterAdamW, warmup_cosine
+from janus.training.run import Run
+from vision.encoder import VisionEncoder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderTraining:
+    """Every knob of the stage."""
+
+    steps: int
+    batch_size: int = 32
+    peak_lr: float = 1e-3
+    warmup: int = 100
+    log_every: int = 20
+    save_every: int = 250
+
+
+def train_encoder(
+    encoder: VisionEncoder,
+    num_classes: int,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    settings: EncoderTraining,
+    run: Run,
+) -> None:
+    """Trains in place. Resumes from the run's newest state, where `batches` must start too."""
+    head = nn.Linear(encoder.config.hidden_size, num_classes).to(encoder.post_layernorm.weight)
+    optimizer = MasterAdamW([*encoder.parameters(), *head.parameters()])
+    first_step = 0
+    if state := run.load():
+        first_step = state["step"]
+        optimizer.load_state_dict(state["optimizer"])
+    for step, (pixels_B3SS, labels_BN) in enumerate(batches, start=first_step):
+        logits_BNC = head(encoder(pixels_B3SS)).float()
+        loss = F.cross_entropy(logits_BNC.flatten(0, 1), labels_BN.flatten())
+        loss.backward()
+        optimizer.step(
+            warmup_cosine(step, peak=settings.peak_lr, warmup=settings.warmup, total=settings.steps)
+        )
+        if (step + 1) % settings.log_every == 0:
+            run.log(
+                step + 1, patches=float(loss.detach()), right=named_right(logits_BNC, labels_BN)
+            )
+        if run.is_due(step + 1, settings.save_every, settings.steps):
+            run.save({"step": step + 1, "optimizer": optimizer.state_dict()})
+    optimizer.use_average()
+
+
+def named_right(logits_BNC: Tensor, labels_BN: Tensor) -> float:
+    """Share of the patches that show an object (not background) that are named correctly."""
+    is_object_BN = labels_BN < logits_BNC.shape[-1] - 1
+    return float((logits_BNC.argmax(-1) == labels_BN)[is_object_BN].float().mean())

@@ -158,8 +158,7 @@ class Janus:
     ) -> TextRequest:
         """What the engine needs for `ask`; checks everything that can be checked before it runs."""
         params = settings_from(TextParams, _with_seed(settings))
-        turns = _turns(history, question)
-        turns = self._show(turns, _as_list(pictures))
+        turns = self._show(self._turns(history, question), _as_list(pictures))
         chosen = not settings.keys().isdisjoint({"max_tokens", "max_new_tokens"})
         prompt = self.template.to_answer(turns, answer_tokens=params.max_tokens if chosen else 1)
         room = self.template.context - len(prompt)
@@ -310,15 +309,23 @@ class Janus:
     def _show(self, turns: list[Turn], pictures: list[Source]) -> list[Turn]:
         """Puts the pictures of the call into the first turn, or the last if others came before."""
         place = len(turns) - 1 if any(turn.pictures for turn in turns) else 0
-        shown = turns[place].pictures + tuple(map(self._pixels, pictures))
-        turns[place] = Turn(turns[place].role, turns[place].text, shown)
-        return [
-            Turn(turn.role, turn.text, tuple(map(self._pixels, turn.pictures))) for turn in turns
-        ]
+        shown = [*turns[place].pictures, *map(self._pixels, pictures)]
+        turns[place] = Turn(turns[place].role, turns[place].text, tuple(shown))
+        return turns
 
-    def _pixels(self, picture: Source | Tensor) -> Tensor:
-        if isinstance(picture, Tensor) and picture.is_floating_point():
-            return picture
+    def _turns(self, history: Sequence[Message], question: str) -> list[Turn]:
+        turns: list[Turn] = []
+        for message in history:
+            if isinstance(message, Mapping):
+                _check_message(message)
+                shown = tuple(map(self._pixels, _as_list(message.get("pictures"))))
+                turns.append(Turn(message["role"], message["content"], shown))
+            else:
+                asked, answer = message
+                turns += [Turn("user", asked), Turn("assistant", answer)]
+        return [*turns, Turn("user", question)]
+
+    def _pixels(self, picture: Source) -> Tensor:
         try:
             return to_tensor(load_picture(picture), self.image_size)
         except Exception as error:
@@ -386,19 +393,12 @@ def _as_list(pictures: Source | Sequence[Source] | None) -> list[Source]:
     return list(pictures) if isinstance(pictures, (list, tuple)) else [pictures]  # pyright: ignore
 
 
-def _turns(history: Sequence[Message], question: str) -> list[Turn]:
-    turns: list[Turn] = []
-    for message in history:
-        if isinstance(message, Mapping):
-            unknown = set(message) - {"role", "content", "pictures"}
-            if unknown or not {"role", "content"} <= set(message):
-                raise UsageError(
-                    f"A message has the keys {sorted(message)}.",
-                    "It needs 'role' and 'content', and may have 'pictures'.",
-                )
-            shown = tuple(_as_list(message.get("pictures")))
-            turns.append(Turn(message["role"], message["content"], shown))  # pyright: ignore
-        else:
-            asked, answer = message
-            turns += [Turn("user", asked), Turn("assistant", answer)]
-    return [*turns, Turn("user", question)]
+def _check_message(message: Mapping[str, Any]) -> None:
+    if (
+        message.keys() - {"role", "content", "pictures"}
+        or not {"role", "content"} <= message.keys()
+    ):
+        raise UsageError(
+            f"A message has the keys {sorted(message)}.",
+            "It needs 'role' and 'content', and may have 'pictures'.",
+        )

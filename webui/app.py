@@ -7,7 +7,6 @@ looks and events of the parts live in their own files.
 import contextlib
 import os
 import sys
-import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from webui.draw_events import DrawEvents
 from webui.endpoints import add_endpoints
 from webui.loader import Loading, ModelLoader, holding, pretrained
 from webui.models_tab import models_tab
+from webui.pictures import Shelf
 from webui.texts import text
 
 if TYPE_CHECKING:
@@ -40,16 +40,16 @@ def build(model: "Janus | ModelLoader", *, can_switch: bool = False) -> gr.Block
     """
     loader = model if isinstance(model, ModelLoader) else holding(model)
     with gr.Blocks(title=text("page.title"), delete_cache=(CLEAN_EVERY, CLEAN_AFTER)) as page:
-        # Inside Gradio's cache, whose files it serves, and deletes when they are old.
+        # In Gradio's cache, because it serves the files there, and deletes those it knows of.
         uploads = Path(page.GRADIO_CACHE)
-        uploads.mkdir(parents=True, exist_ok=True)
-        drawn = Path(tempfile.mkdtemp(prefix="drawn-", dir=uploads))
+        shelf = Shelf(uploads)
+        page.temp_file_sets.append(shelf.files)
         # First, so that no event of the page takes their names.
-        add_endpoints(loader, uploads=uploads, drawn=drawn)
+        add_endpoints(loader, shelf, uploads=uploads)
         head = header.lay_out(loader)
         with gr.Tab(text("draw.tab"), id="draw"):
             draw = draw_layout.lay_out(header.examples_for(loader.state.name))
-            DrawEvents(draw, loader, drawn)
+            DrawEvents(draw, loader, shelf)
         with gr.Tab(text("ask.tab"), id="ask"):
             AskEvents(ask_layout.lay_out(), loader)
         if can_switch:

@@ -5,7 +5,6 @@ gallery is left alone until then.
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -16,7 +15,7 @@ from webui.drawing import Frame, frames
 from webui.errors import errors_as, toast
 from webui.events import ENGINE, HIDDEN, PAGE, SHOWN, Update, endings, in_browser
 from webui.loader import ModelLoader
-from webui.pictures import save_all
+from webui.pictures import Shelf
 from webui.texts import duration, text
 
 if TYPE_CHECKING:
@@ -28,10 +27,10 @@ Drawn = list[tuple[str, str]]
 
 
 class DrawEvents:
-    """Connects the tab to the model; pictures are written below `folder`."""
+    """Connects the tab to the model; finished pictures go to the shelf."""
 
-    def __init__(self, page: DrawLayout, loader: ModelLoader, folder: Path) -> None:
-        self.page, self.loader, self.folder = page, loader, folder
+    def __init__(self, page: DrawLayout, loader: ModelLoader, shelf: Shelf) -> None:
+        self.page, self.loader, self.shelf = page, loader, shelf
         self._connect()
 
     def draw(
@@ -70,7 +69,7 @@ class DrawEvents:
         return update if frame.preview is None else update | {self.page.stage: frame.preview}
 
     def _done(self, frame: Frame, pictures: Sequence["Picture"], drawn: Drawn) -> Update:
-        paths = [str(path) for path in save_all(pictures, self.folder)]
+        paths = self.shelf.save(pictures)
         captions = [text("draw.caption", seed=picture.seed) for picture in pictures]
         new = list(zip(paths, captions, strict=True))
         drawn = (new + drawn)[:LARGEST_GALLERY]

@@ -5,7 +5,7 @@ there are new rows, how far it is, how long it will take, and at last the pictur
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,7 @@ class Frame:
     pictures: "tuple[Picture, ...] | None" = None
 
 
-def frames(model: "Janus", prompt: str, **settings: Any) -> Iterator[Frame]:
+def frames(model: "Janus", prompt: str, **settings: Any) -> Generator[Frame]:
     """Draws. Closing the iterator stops the model."""
     clock = _Clock(rows=model.model.config.vision.grid_size)
     pace, seen = Pace(SECONDS_BETWEEN_FRAMES), -1

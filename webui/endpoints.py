@@ -15,17 +15,17 @@ from janus.errors import PictureError
 from webui.errors import errors_as, plain
 from webui.events import AT_ONCE
 from webui.loader import ModelLoader
-from webui.pictures import open_upload, save_all
+from webui.pictures import Shelf, open_upload
 from webui.texts import text
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-def add_endpoints(loader: ModelLoader, *, uploads: Path, drawn: Path) -> None:
+def add_endpoints(loader: ModelLoader, shelf: Shelf, *, uploads: Path) -> None:
     """Adds the functions to the current blocks.
 
-    Pictures are read from nowhere but `uploads`, and written below `drawn`.
+    Pictures are read from nowhere but `uploads`; drawn ones go to the shelf.
     """
 
     def draw(
@@ -39,7 +39,7 @@ def add_endpoints(loader: ModelLoader, *, uploads: Path, drawn: Path) -> None:
         settings = {"count": count, "seed": seed, "guidance": guidance, "temperature": temperature}
         with errors_as(plain):
             pictures = loader.model().draw(prompt, **settings)
-            return [FileData(path=str(path)) for path in save_all(pictures, drawn)]
+            return [FileData(path=path) for path in shelf.save(pictures)]
 
     def ask(pictures: list[FileData], question: str) -> str:
         """Answer a question about one picture or several."""

@@ -28,7 +28,20 @@ def open_upload(path: str) -> "Image":
         raise PictureError(f"{Path(path).name}: {error.message}", error.hint) from error
 
 
-def save_all(pictures: Iterable["Picture"], folder: Path) -> list[Path]:
-    """Writes each picture below `folder`, where equal names do not overwrite each other."""
-    place = Path(tempfile.mkdtemp(dir=folder))
-    return [picture.save(place) for picture in pictures]
+class Shelf:
+    """The files of drawn pictures, in a folder of their own below `place`.
+
+    Whoever cleans up finds their paths in `files`.
+    """
+
+    def __init__(self, place: Path) -> None:
+        place.mkdir(parents=True, exist_ok=True)
+        self.files: set[str] = set()
+        self._folder = tempfile.mkdtemp(prefix="drawn-", dir=place)
+
+    def save(self, pictures: Iterable["Picture"]) -> list[str]:
+        """Writes PNGs that carry their settings; equal names do not overwrite each other."""
+        folder = tempfile.mkdtemp(dir=self._folder)
+        paths = [str(picture.save(folder)) for picture in pictures]
+        self.files.update(paths)
+        return paths

@@ -52,7 +52,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "ask.chat": "Conversation",
         "ask.placeholder": "Add one picture or several, then ask about them.",
         "ask.question": "Question",
-        "ask.question.placeholder": "What do you want to know?",
+        "ask.question.placeholder": "Your question",
         "ask.start": "Ask",
         "ask.stop": "Stop",
         "ask.describe": "Describe",
@@ -67,7 +67,6 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "seconds": "{seconds:.1f} s",
         "minutes": "{minutes} min {seconds} s",
         "launch.address": "Janus is at {address} - press Ctrl+C to stop.",
-        "launch.public": "Anybody can reach it at {address}",
         "launch.port": "Port {port} of {host} cannot be used: it is taken or not allowed.",
         "launch.port.hint": "Choose another one with --port.",
     }
@@ -106,5 +105,5 @@ def duration(seconds: float) -> str:
 
 
 def size(num_bytes: int) -> str:
-    """Such as `4.2 GB`."""
-    return f"{num_bytes / 1e9:.1f} GB"
+    """Such as `4.2 GB`, never broken over two lines."""
+    return f"{num_bytes / 1e9:.1f}\N{NO-BREAK SPACE}GB"

@@ -21,7 +21,7 @@ DEEPSEEK_LICENCE_URL = "https://github.com/deepseek-ai/Janus/blob/main/LICENSE-M
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogEntry:
-    """One model. Sizes are rounded; None where the bundled folder itself tells."""
+    """One model. Sizes are rounded."""
 
     name: str
     hub_id: str | None
@@ -29,8 +29,8 @@ class CatalogEntry:
     # there is no commit to vouch for.
     revision: str = "main"
     layout: Layout
-    parameters: int | None
-    bytes: int | None  # to download
+    parameters: int
+    bytes: int | None  # to download; None for the bundled model
     memory_bytes: int | None  # in bfloat16, to draw one picture
     licence: str
     licence_url: str
@@ -48,14 +48,14 @@ CATALOG: tuple[CatalogEntry, ...] = (
         name=BUNDLED,
         hub_id=None,
         layout="transformers",
-        parameters=None,
+        parameters=18_200_000,
         bytes=None,
-        memory_bytes=None,
+        memory_bytes=200_000_000,
         licence="MIT",
         licence_url="https://opensource.org/license/mit",
         family="emoji",
         description="The bundled model: the whole architecture at a size for two CPU cores.",
-        knows="Small pictures of emoji, and nothing else.",
+        knows="Emoji scenes: 80 objects and coloured shapes, 64x64 pixels; nothing else.",
         aliases=("emoji",),
     ),
     CatalogEntry(

@@ -22,7 +22,7 @@ from webui.loader import (
 
 def test_a_request_waits_for_the_model(tiny: Janus):
     go = Event()
-    loader = loading(lambda: go.wait() and tiny)
+    loader = loading(after(go, tiny))
     states = loader.waiting(every=0.01)
     assert next(states) == next(states) == Loading("some")
     go.set()
@@ -62,7 +62,7 @@ def test_the_old_model_stays_if_the_new_one_cannot_be_loaded(tiny: Janus):
 
 def test_one_model_is_loaded_at_a_time(tiny: Janus):
     go = Event()
-    loader = loading(lambda: go.wait() and tiny)
+    loader = loading(after(go, tiny))
     with pytest.raises(UsageError, match="some is being loaded"):
         loader.start("other")
     go.set()
@@ -86,3 +86,11 @@ def loading(make: Callable[[], Janus]) -> ModelLoader:
     loader = ModelLoader(load, Loading("some"))
     loader.start("some")
     return loader
+
+
+def after(go: Event, model: Janus) -> Callable[[], Janus]:
+    def make() -> Janus:
+        go.wait()
+        return model
+
+    return make

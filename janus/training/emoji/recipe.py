@@ -64,5 +64,5 @@ def emoji_config(image_token_id: int) -> JanusConfig:
 # Budgets for two CPU cores; a longer run only needs larger numbers here.
 TOKENIZER = TokenizerTraining(steps=7000)
 ENCODER = EncoderTraining(steps=2500)
-JOINT = JointTraining(steps=3600)
-POLISH = TokenizerTraining(steps=4000, peak_lr=5e-4)
+JOINT = JointTraining(steps=3150)
+POLISH = TokenizerTraining(steps=2000, peak_lr=5e-4)

@@ -8,6 +8,7 @@ it, for everybody.
 import os
 import secrets
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -336,13 +337,18 @@ class Janus:
         with self._lock:
             engine = self._engine_for(request)
             steps = engine.run(engine.submit(request))
+        seen = 0
         try:
             while True:
-                with self._lock:
+                with self._lock:  # for one step at most: others may be waiting to look or to stop
                     reached = next(steps, None)
                 if reached is None:
                     return
-                yield reached
+                if reached.num_steps > seen or reached.done:
+                    seen = reached.num_steps
+                    yield reached
+                else:
+                    time.sleep(0)  # waits for a slot: lets those who have one go first
         finally:
             with self._lock:
                 steps.close()

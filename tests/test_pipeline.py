@@ -61,7 +61,7 @@ def test_drawing_reports_progress_and_shows_previews(tiny: Janus):
     assert [step.fraction for step in steps] == sorted(step.fraction for step in steps)
     assert [step.finished for step in steps] == [False] * (len(steps) - 1) + [True]
     sheet = steps[-1].preview()
-    assert sheet.size == (64, 32)
+    assert sheet.size == (32 + 1 + 32, 32)
     assert steps[-1].pictures is not None
     assert sheet.crop((0, 0, 32, 32)).tobytes() == steps[-1].pictures[0].image.tobytes()
 

@@ -53,10 +53,10 @@ def test_the_python_snippet(tmp_path: Path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    caption, number = done.stdout.splitlines()
+    caption, background = done.stdout.splitlines()
     assert "heart" in caption
-    assert number == "two"
-    assert (tmp_path / "hearts.png").is_file()
+    assert background == "blue"
+    assert (tmp_path / "heart.png").is_file()
 
 
 def test_the_command_lines(tmp_path: Path):

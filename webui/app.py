@@ -7,7 +7,7 @@ looks and events of the parts live in their own files.
 import contextlib
 import os
 import sys
-import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,10 +78,11 @@ def launch(
     loader = ModelLoader(pretrained(device=device, dtype=dtype), Loading(model_name))
     page = build(loader, can_switch=host in LOOPBACK and not share)
     address = serve(page, host=host, port=port, share=share, open_browser=open_browser)
-    loader.start(model_name)
-    print(text("launch.address", address=address), file=sys.stderr, flush=True)
     try:
-        threading.Event().wait()
+        loader.start(model_name)
+        print(text("launch.address", address=address), file=sys.stderr, flush=True)
+        while True:
+            time.sleep(1)  # what Ctrl+C interrupts on every system
     except KeyboardInterrupt:
         pass
     finally:

@@ -6,7 +6,7 @@ import gradio as gr
 
 from webui import markup
 from webui.events import PAGE, Update
-from webui.loader import Loading, ModelLoader
+from webui.loader import Loading, ModelLoader, short
 from webui.texts import EXAMPLES
 from weights import catalog
 
@@ -44,5 +44,5 @@ def connect(page: gr.Blocks, header: Header, loader: ModelLoader, examples: gr.D
 
 def examples_for(name: str) -> tuple[str, ...]:
     """Prompts that suit a model."""
-    entry = catalog.find(name)
+    entry = catalog.find(short(name))
     return EXAMPLES["emoji" if entry and entry.family == "emoji" else "other"]

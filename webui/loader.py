@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from janus.errors import JanusError, UsageError, as_janus_error
@@ -42,6 +43,11 @@ class Failed:
 
 
 State = Loading | Ready | Failed
+
+
+def short(name: str) -> str:
+    """A model's name without the folder or the owner before it."""
+    return PurePath(name).name or name
 
 
 class ModelLoader:

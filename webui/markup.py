@@ -5,7 +5,7 @@ In: plain values. Out: HTML in which every text from outside is escaped.
 
 from html import escape
 
-from webui.loader import Failed, Loading, Ready, State
+from webui.loader import Failed, Loading, Ready, State, short
 from webui.texts import size, text
 from weights import catalog
 
@@ -34,7 +34,7 @@ def chip(state: State) -> str:
         case Loading():
             words, kind = _loading(state), "loading"
         case Failed(name=name, error=error):
-            first = text("model.failed", name=name)
+            first = text("model.failed", name=short(name))
             words, kind = f"<b>{escape(first)}</b> {escape(str(error))}", "failed"
         case Ready():
             words, kind = _ready(state), "ready"
@@ -54,12 +54,13 @@ def details(name: str) -> str:
 
 
 def _loading(state: Loading) -> str:
-    entry = catalog.find(state.name)
+    name = short(state.name)
+    entry = catalog.find(name)
     if not state.num_bytes:
-        return escape(text("model.loading", name=state.name))
+        return escape(text("model.loading", name=name))
     total = size(entry.bytes) if entry and entry.bytes else "?"
     done = size(state.num_bytes)
-    return escape(text("model.downloading", name=state.name, done=done, total=total))
+    return escape(text("model.downloading", name=name, done=done, total=total))
 
 
 def _ready(state: Ready) -> str:

@@ -90,9 +90,10 @@ class Engine:
         self.scheduler.release_finished()
 
     def run(self, ticket: Ticket) -> Generator[Ticket, None, None]:
-        """Steps until the ticket is done, and yields it whenever it has come further.
+        """Steps until the ticket is done, and yields it after each step, further or not.
 
-        Other tickets advance in the same steps. Giving up the iterator cancels the ticket.
+        Other tickets advance in the same steps, and a ticket that others have brought further is
+        yielded without one. Giving up the iterator cancels the ticket.
 
         Raises:
             JanusError: what the ticket failed with.
@@ -103,11 +104,11 @@ class Engine:
                 # While the caller holds the ticket, other runs may bring it to its end: that end
                 # is yielded too.
                 done = ticket.done
-                if ticket.num_steps > seen or done:
-                    seen = ticket.num_steps
-                    yield ticket
-                else:
+                if ticket.num_steps == seen and not done:
                     self.step()
+                    done = ticket.done
+                seen = ticket.num_steps
+                yield ticket
         finally:
             self.cancel(ticket)
         if ticket.error:

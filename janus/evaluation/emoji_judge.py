@@ -174,7 +174,8 @@ def _likeness(crops_NF: np.ndarray, templates_NF: np.ndarray) -> np.ndarray:
 
 def _crop_variants(image: np.ndarray, box: Box, colour: np.ndarray) -> np.ndarray:
     """The piece in a square, difference from the background, cut a little differently [N, F]."""
-    side = pad = max(box.width, box.height)
+    side = max(box.width, box.height)
+    pad = side + 3  # a speck at the edge, shifted and grown, reaches this far out
     height, width = image.shape[:2]
     padded = np.empty((height + 2 * pad, width + 2 * pad, 3), dtype=np.uint8)
     padded[:] = colour.round().astype(np.uint8)

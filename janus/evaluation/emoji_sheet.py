@@ -10,9 +10,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 COLUMNS = 8
 SIDE = 128  # of a picture on the sheet, in pixels
-TEXT_HEIGHT = 44
+TEXT_HEIGHT = 58
 GAP = 10
-LINE_LENGTH = 24  # characters of a prompt on one line
+LINE_LENGTH = 20  # characters of a prompt on one line
 INK, WRONG = (40, 40, 40), (200, 30, 30)
 
 
@@ -35,7 +35,7 @@ def _place(
     sheet.paste(picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC), (left, top))
     frame = (left - 1, top - 1, left + SIDE, top + SIDE)
     pen.rectangle(frame, outline=INK if right else WRONG, width=1 if right else 3)
-    label = prompt if right else f"\N{MULTIPLICATION SIGN} {prompt}"
-    lines = textwrap.wrap(label, LINE_LENGTH)[:3]
+    label = prompt if right else f"x {prompt}"
+    lines = textwrap.wrap(label, LINE_LENGTH)[:4]
     font = ImageFont.load_default(11)
     pen.text((left, top + SIDE + 3), "\n".join(lines), fill=INK if right else WRONG, font=font)

@@ -98,3 +98,9 @@ def _scene(
 def _failures(judgement: Judgement, scene: Scene) -> set[str]:
     scores = score(judgement, scene)
     return {element for element, is_right in scores.items() if not is_right} - {"all"}
+
+
+def test_a_speck_in_the_corner_is_judged(sprites: Sprites):
+    picture = np.full((64, 64, 3), 255, dtype=np.uint8)
+    picture[:3, :3] = (200, 0, 0)
+    assert judge(picture, sprites).background == "white"

@@ -127,7 +127,8 @@ def reporting_bar(report: Report) -> type:
     class ReportingBar(tqdm):
         def update(self, n: float | None = 1) -> bool | None:
             shown = super().update(n)
-            if self.unit == "B" and self.n:
+            # A bar that is switched off knows neither its unit nor how far it is.
+            if not self.disable and self.unit == "B" and self.n:
                 report(int(self.n))
             return shown
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from huggingface_hub.utils import enable_progress_bars
 
 from janus.errors import JanusError, UsageError, WeightsMissingError
 from janus.pipeline import Janus
@@ -70,6 +71,7 @@ def test_one_model_is_loaded_at_a_time(tiny: Janus):
 
 
 def test_a_download_reports_its_bytes_and_nothing_else():
+    enable_progress_bars()  # commands that are tested in this process switch them off
     reported: list[int] = []
     bar = reporting_bar(reported.append)
     with bar(total=9, unit="B", disable=False) as whole, bar(total=2, unit="it") as files:

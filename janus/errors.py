@@ -84,12 +84,12 @@ class Cancelled(JanusError):
 
 def as_janus_error(error: BaseException) -> JanusError | None:
     """The same trouble as a `JanusError`, or None where it is a fault of ours."""
-    from vision.errors import PictureError as VisionPictureError
+    from vision.errors import VisionError
     from weights.errors import WeightsError
 
     if isinstance(error, JanusError):
         return error
-    if isinstance(error, VisionPictureError):
+    if isinstance(error, VisionError):
         return PictureError(error.message, error.hint)
     if isinstance(error, WeightsError):
         return WeightsMissingError(error.message, error.hint)

@@ -1,30 +1,20 @@
 """A whole model that is small: latent attention, experts, both encoders; random, but it speaks."""
 
+from dataclasses import replace
 from string import ascii_lowercase
 
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from janus.config import ExpertsConfig, JanusConfig, LatentAttentionConfig, TransformerConfig
+from janus.config import JanusConfig
 from janus.model.model import JanusModel
 from janus.pipeline import Janus
 from janus.prompts.chat import PromptStyle
-from janus.prompts.tokenizer import (
-    ASSISTANT,
-    BOS,
-    EOS,
-    IMAGE,
-    IMAGE_END,
-    IMAGE_START,
-    PAD,
-    USER,
-    JanusTokenizer,
-)
-from vision.config import CodebookConfig, VisionConfig
+from janus.prompts.tokenizer import JanusTokenizer
+from janus.training.emoji.vocabulary import SPECIAL_TOKENS
+from tests.conftest import tiny_config
 
-WIDTH = 64
-SIDE = 32
-SPECIAL = (BOS, EOS, PAD, IMAGE_START, IMAGE_END, IMAGE, USER, ASSISTANT)
+WIDTH = 64  # of its transformer
 
 
 def small_janus(config: JanusConfig | None = None) -> Janus:
@@ -47,51 +37,15 @@ def small_janus(config: JanusConfig | None = None) -> Janus:
 def byte_tokenizer() -> JanusTokenizer:
     """One id for each byte and each special token."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: index for index, token in enumerate([*SPECIAL, *alphabet])}
+    vocabulary = {token: index for index, token in enumerate([*SPECIAL_TOKENS, *alphabet])}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([AddedToken(token, normalized=False) for token in SPECIAL])
+    tokenizer.add_special_tokens([AddedToken(token, normalized=False) for token in SPECIAL_TOKENS])
     return JanusTokenizer(tokenizer)
 
 
 def _config(tokenizer: JanusTokenizer) -> JanusConfig:
-    return JanusConfig(
-        image_token_id=tokenizer.special.image,
-        transformer=TransformerConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=WIDTH,
-            intermediate_size=96,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            num_key_value_heads=2,
-            head_dim=16,
-            max_position_embeddings=1024,
-            latent_attention=LatentAttentionConfig(
-                kv_lora_rank=16, qk_nope_head_dim=16, qk_rope_head_dim=16, v_head_dim=16
-            ),
-            experts=ExpertsConfig(
-                n_routed_experts=4,
-                num_experts_per_tok=2,
-                moe_intermediate_size=32,
-                first_k_dense_replace=1,
-            ),
-        ),
-        vision=VisionConfig(
-            hidden_size=32,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            image_size=SIDE,
-            patch_size=8,
-            projection_dim=WIDTH,
-        ),
-        codebook=CodebookConfig(
-            num_embeddings=64,
-            latent_channels=16,
-            base_channels=32,
-            channel_multiplier=(1, 1, 1, 1),
-            num_res_blocks=0,
-            projection_dim=WIDTH,
-            image_token_embed_dim=WIDTH,
-        ),
-    )
+    tiny = tiny_config(tokenizer.special.image)
+    transformer = replace(tiny.transformer, vocab_size=len(tokenizer), max_position_embeddings=1024)
+    return replace(tiny, transformer=transformer)

@@ -159,8 +159,7 @@ def _answer(ticket: Ticket, request: TextRequest) -> Sequence:
 def _pictures(ticket: Ticket, request: ImageRequest, num_image_tokens: int) -> Iterator[Sequence]:
     prompts = (request.prompt,)
     if request.params.guidance != 1:
-        bare = request.prompt.unconditional(request.pad_id) if len(request.prompt) > 1 else None
-        prompts = (request.prompt, bare or request.prompt)
+        prompts = (request.prompt, request.prompt.unconditional(request.pad_id))
     for index in range(request.params.count):
         yield Sequence(
             ticket=ticket,

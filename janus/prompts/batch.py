@@ -23,4 +23,5 @@ class Prompt:
 
         As the checkpoints were trained: the padding is attended to like any token.
         """
-        return Prompt((self.ids[0], *([pad_id] * (len(self.ids) - 2)), self.ids[-1]))
+        pads = (pad_id,) * (len(self.ids) - 2)
+        return Prompt((*self.ids[:1], *pads, *self.ids[1:][-1:]))

@@ -10,7 +10,7 @@ from janus.prompts.chat import PromptStyle
 from janus.prompts.tokenizer import JanusTokenizer
 from janus.training.emoji.sprites import Sprites, load_sprites
 from janus.training.emoji.vocabulary import train_vocabulary
-from janus.training.initial import initialise_linears, initialise_tokenizer
+from janus.training.initial import initialise_convolutions, initialise_linears
 from vision.config import CodebookConfig, VisionConfig
 
 VOCAB_SIZE = 640
@@ -39,7 +39,7 @@ def tiny(vocabulary: JanusTokenizer) -> Janus:
     torch.manual_seed(0)
     model = JanusModel(tiny_config(vocabulary.special.image)).eval().requires_grad_(False)
     initialise_linears(model)
-    initialise_tokenizer(model.vqmodel)
+    initialise_convolutions(model.vqmodel)
     style = PromptStyle.of_checkpoint(vocabulary, {"use_default_system_prompt": False})
     return Janus(model, vocabulary, style, name="tiny")
 

@@ -7,10 +7,10 @@ from janus.training.run import read_log
 
 # Stage -> the figures of its log that are losses.
 LOSSES = {
-    "tokenizer": ("pixels", "edges", "commitment"),
+    "codes": ("pixels", "edges", "commitment", "constancy"),
     "encoder": ("patches",),
     "joint": ("text", "image"),
-    "polish": ("pixels", "edges"),
+    "decoder": ("pixels", "edges"),
 }
 
 

@@ -1,91 +1,117 @@
-"""Stage 1: the VQ tokenizer learns to write pictures as ids and to paint them back.
+"""Stages 1 and 4: the VQ tokenizer learns to write pictures as ids, and to paint them from ids.
 
-Batches of pictures in [-1, 1] go in, a trained `ImageTokenizer` comes out. The first steps run
-without a codebook; it is then sampled from the latents that the encoder has found, and follows them
-as an exponential moving average (arXiv 1711.00937, appendix A.1). Codes that nobody uses are moved
-to where latents are. `polish_decoder` (stage 4) improves the painting alone: no id changes.
+Stage 1 trains encoder and codebook. A small painter stands in for the decoder, which costs ten
+times as much, and is thrown away: it sees a code and its neighbours alone, so a code has to say
+what is at its own place. A code should also say the same wherever its patch stands and whatever
+else is in the picture, or the transformer would have to predict the difference: a part of one
+picture, pasted into another, must keep its latents. Stage 4 trains the decoder on the final ids.
 """
 
-# B pictures, c width of a code, h w grid, K codes, M latents of a batch
+# B pictures of 3 H W pixels, c width of a code, h w grid
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from janus.training.codebook import MovingCodebook
+from janus.training.initial import initialise_convolutions
 from janus.training.optimizer import MasterAdamW, warmup_cosine
 from janus.training.run import Run
-from vision.codebook import Codebook
 from vision.tokenizer import ImageTokenizer
+
+Losses = dict[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TokenizerTraining:
-    """Every knob of the stage."""
+class DecoderTraining:
+    """Every knob of stage 4."""
 
     steps: int
     batch_size: int = 8
     peak_lr: float = 1e-3
     warmup: int = 100
-    steps_without_codebook: int = 200
-    commitment: float = 0.25
     edges: float = 1.0
-    codebook_decay: float = 0.99
-    revive_every: int = 50
     log_every: int = 20
     save_every: int = 250
 
 
-def train_tokenizer(
-    model: ImageTokenizer, batches: Iterable[Tensor], settings: TokenizerTraining, run: Run
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodesTraining(DecoderTraining):
+    """Every knob of stage 1."""
+
+    batch_size: int = 16
+    steps_without_codebook: int = 200
+    commitment: float = 0.25
+    constancy: float = 2.0
+    codebook_decay: float = 0.99
+    revive_every: int = 10
+    painter_width: int = 256
+
+
+class Painter(nn.Module):
+    """Codes [B, c, h, w] -> pixels [B, 3, H, W]; each patch from 5 x 5 codes around it."""
+
+    def __init__(self, code_width: int, width: int, patch: int) -> None:
+        super().__init__()
+        self.look = nn.Conv2d(code_width, width, 3, padding=1, padding_mode="replicate")
+        self.look_again = nn.Conv2d(width, width, 3, padding=1, padding_mode="replicate")
+        self.paint = nn.Conv2d(width, 3 * patch**2, 1)
+        self.unfold = nn.PixelShuffle(patch)
+
+    def forward(self, codes_Bchw: Tensor) -> Tensor:
+        hidden = F.silu(self.look(codes_Bchw))
+        hidden = hidden + F.silu(self.look_again(hidden))
+        return self.unfold(self.paint(hidden))
+
+
+def train_codes(
+    model: ImageTokenizer, batches: Iterable[Tensor], settings: CodesTraining, run: Run
 ) -> None:
-    """Trains in place. Resumes from the run's newest state, where `batches` must start too."""
-    optimizer = MasterAdamW(_without_codebook(model), weight_decay=0.01)
+    """Trains encoder and codebook in place; resumes from the run's newest state."""
+    patch = model.config.downsampling
+    painter = Painter(model.config.embed_dim, settings.painter_width, patch)
+    initialise_convolutions(painter)
+    painter.to(model.quant_conv.weight)
     codebook = MovingCodebook(model.quantize, settings.codebook_decay)
-    first_step = 0
-    if state := run.load():
-        first_step = state["step"]
-        optimizer.load_state_dict(state["optimizer"])
-        codebook.load_state_dict(state["codebook"])
-    for step, pixels_B3HW in enumerate(batches, start=first_step):
-        losses = _losses(model, pixels_B3HW, codebook, settings, step)
-        _descend(losses, optimizer, settings, step)
-        if (step + 1) % settings.log_every == 0:
-            run.log(step + 1, **_floats(losses), codebook_use=codebook.use())
-        if run.is_due(step + 1, settings.save_every, settings.steps):
-            state = {"optimizer": optimizer.state_dict(), "codebook": codebook.state_dict()}
-            run.save({"step": step + 1, **state})
-    optimizer.use_average()
+
+    def losses(pixels_B3HW: Tensor, step: int) -> Losses:
+        latents_Bchw = F.normalize(model.latents(pixels_B3HW), dim=1)
+        constancy = _constancy(model, pixels_B3HW, latents_Bchw, step)
+        codes_Bchw, commitment = latents_Bchw, latents_Bchw.new_zeros(())
+        if step >= settings.steps_without_codebook:
+            revive = step % settings.revive_every == 0
+            nearest = codebook.follow(latents_Bchw.detach(), revive=revive).to(latents_Bchw.dtype)
+            commitment = (latents_Bchw - nearest).float().square().sum(dim=1).mean()
+            # The painter sees the codes; the gradient passes to the latents as if they were equal.
+            codes_Bchw = latents_Bchw + (nearest - latents_Bchw).detach()
+        painted = painting_losses(painter(codes_Bchw), pixels_B3HW, settings.edges)
+        total = painted["total"] + settings.commitment * commitment + settings.constancy * constancy
+        return {**painted, "total": total, "commitment": commitment, "constancy": constancy}
+
+    seeing = (model.encoder, model.quant_conv, painter)
+    parameters = [parameter for part in seeing for parameter in part.parameters()]
+    _descend(parameters, losses, batches, settings, run, codebook)
 
 
-def polish_decoder(
-    model: ImageTokenizer, batches: Iterable[Tensor], settings: TokenizerTraining, run: Run
+def train_decoder(
+    model: ImageTokenizer, batches: Iterable[Tensor], settings: DecoderTraining, run: Run
 ) -> None:
-    """Trains only what turns codes into pixels, with encoder and codebook as they are."""
-    optimizer = MasterAdamW(
-        [*model.decoder.parameters(), *model.post_quant_conv.parameters()], weight_decay=0.01
-    )
-    first_step = 0
-    if state := run.load():
-        first_step = state["step"]
-        optimizer.load_state_dict(state["optimizer"])
-    for step, pixels_B3HW in enumerate(batches, start=first_step):
+    """Trains in place what turns codes into pixels; no id changes. Resumes as `train_codes`."""
+
+    def losses(pixels_B3HW: Tensor, step: int) -> Losses:
         with torch.no_grad():
             ids_BN = model.encode(pixels_B3HW)
-        losses = painting_losses(model.decode(ids_BN), pixels_B3HW, settings.edges)
-        _descend(losses, optimizer, settings, step)
-        if (step + 1) % settings.log_every == 0:
-            run.log(step + 1, **_floats(losses))
-        if run.is_due(step + 1, settings.save_every, settings.steps):
-            run.save({"step": step + 1, "optimizer": optimizer.state_dict()})
-    optimizer.use_average()
+        return painting_losses(model.decode(ids_BN), pixels_B3HW, settings.edges)
+
+    parameters = [*model.post_quant_conv.parameters(), *model.decoder.parameters()]
+    _descend(parameters, losses, batches, settings, run)
 
 
-def painting_losses(
-    painted_B3HW: Tensor, pixels_B3HW: Tensor, edges_weight: float
-) -> dict[str, Tensor]:
+def painting_losses(painted_B3HW: Tensor, pixels_B3HW: Tensor, edges_weight: float) -> Losses:
     """How far the painted pictures are from the true ones: in colour, and at edges."""
     difference = painted_B3HW.float() - pixels_B3HW
     pixels = difference.abs().mean()
@@ -94,92 +120,63 @@ def painting_losses(
     return {"total": pixels + edges_weight * edges, "pixels": pixels, "edges": edges}
 
 
-def _losses(
-    model: ImageTokenizer,
-    pixels_B3HW: Tensor,
-    codebook: "MovingCodebook",
-    settings: TokenizerTraining,
-    step: int,
-) -> dict[str, Tensor]:
-    latents_Bchw = F.normalize(model.latents(pixels_B3HW), dim=1)
-    codes_Bchw, commitment = latents_Bchw, latents_Bchw.new_zeros(())
-    if step >= settings.steps_without_codebook:
-        revive = step % settings.revive_every == 0
-        nearest_Bchw = codebook.follow(latents_Bchw.detach(), revive=revive).to(latents_Bchw.dtype)
-        commitment = (latents_Bchw - nearest_Bchw).float().square().sum(dim=1).mean()
-        # The decoder sees the codes; the gradient passes to the latents as if they were equal.
-        codes_Bchw = latents_Bchw + (nearest_Bchw - latents_Bchw).detach()
-    losses = painting_losses(model.pixels(codes_Bchw), pixels_B3HW, settings.edges)
-    total = losses["total"] + settings.commitment * commitment
-    return {**losses, "total": total, "commitment": commitment}
-
-
 def _descend(
-    losses: dict[str, Tensor], optimizer: MasterAdamW, settings: TokenizerTraining, step: int
+    parameters: list[nn.Parameter],
+    losses: Callable[[Tensor, int], Losses],
+    batches: Iterable[Tensor],
+    settings: DecoderTraining,
+    run: Run,
+    codebook: MovingCodebook | None = None,
 ) -> None:
-    losses["total"].backward()
-    optimizer.step(
-        warmup_cosine(step, peak=settings.peak_lr, warmup=settings.warmup, total=settings.steps)
+    """Follows the gradient of `losses(batch, step)["total"]`; `batches` start at the run's step."""
+    optimizer = MasterAdamW(parameters, weight_decay=0.01)
+    first_step = 0
+    if state := run.load():
+        first_step = state["step"]
+        optimizer.load_state_dict(state["optimizer"])
+        if codebook is not None:
+            codebook.load_state_dict(state["codebook"])
+    for step, pixels_B3HW in enumerate(batches, start=first_step):
+        figures = losses(pixels_B3HW, step)
+        figures["total"].backward()
+        optimizer.step(
+            warmup_cosine(step, peak=settings.peak_lr, warmup=settings.warmup, total=settings.steps)
+        )
+        if (step + 1) % settings.log_every == 0:
+            record = {name: float(loss.detach()) for name, loss in figures.items()}
+            if codebook is not None:
+                record["codebook_use"] = codebook.use()
+            run.log(step + 1, **record)
+        if run.is_due(step + 1, settings.save_every, settings.steps):
+            state = {"step": step + 1, "optimizer": optimizer.state_dict()}
+            if codebook is not None:
+                state["codebook"] = codebook.state_dict()
+            run.save(state)
+    optimizer.use_average()
+
+
+def _constancy(
+    model: ImageTokenizer, pixels_B3HW: Tensor, latents_Bchw: Tensor, step: int
+) -> Tensor:
+    """Mean squared distance of the latents of a rectangle here, and pasted into other pictures.
+
+    The patches at its rim, whose surroundings do change, do not count.
+    """
+    rng = np.random.default_rng(step)
+    patch, grid = model.config.downsampling, latents_Bchw.shape[-1]
+    rows, columns = rng.integers(grid // 2, grid, 2)
+    tops, lefts = rng.integers(grid - rows + 1, size=2), rng.integers(grid - columns + 1, size=2)
+    here, there = (
+        (slice(top, top + rows), slice(left, left + columns))
+        for top, left in zip(tops, lefts, strict=True)
     )
+    collage_B3HW = pixels_B3HW.roll(1, dims=0)
+    _region(collage_B3HW, there, patch).copy_(_region(pixels_B3HW, here, patch))
+    pasted_Bchw = F.normalize(model.latents(collage_B3HW), dim=1)
+    difference = _region(pasted_Bchw, there) - _region(latents_Bchw, here)
+    return difference[..., 1:-1, 1:-1].float().square().sum(dim=1).mean()
 
 
-def _floats(losses: dict[str, Tensor]) -> dict[str, float]:
-    return {name: float(loss.detach()) for name, loss in losses.items()}
-
-
-def _without_codebook(model: ImageTokenizer) -> list[nn.Parameter]:
-    return [p for p in model.parameters() if p is not model.quantize.embedding.weight]
-
-
-class MovingCodebook:
-    """Codes as moving averages of the latents that chose them, on the unit sphere."""
-
-    def __init__(self, codebook: Codebook, decay: float) -> None:
-        self.codebook, self.decay = codebook, decay
-        num_codes, width = codebook.embedding.weight.shape
-        self.sums_Kc = torch.zeros(num_codes, width)
-        self.counts_K = torch.zeros(num_codes)
-        self.generator = torch.Generator().manual_seed(0)
-
-    @torch.no_grad()
-    def follow(self, latents_Bchw: Tensor, *, revive: bool) -> Tensor:
-        """Moves the codes towards these latents; gives the nearest code of each, [B, c, h, w]."""
-        latents_Mc = latents_Bchw.permute(0, 2, 3, 1).flatten(0, 2).float()
-        if not self.counts_K.any():
-            self._start_from(latents_Mc, torch.ones_like(self.counts_K, dtype=torch.bool))
-        ids_M = (latents_Mc @ F.normalize(self.sums_Kc, dim=-1).mT).argmax(dim=-1)
-        self.sums_Kc.mul_(self.decay).index_add_(0, ids_M, latents_Mc, alpha=1 - self.decay)
-        self.counts_K.mul_(self.decay).add_(
-            torch.bincount(ids_M, minlength=len(self.counts_K)), alpha=1 - self.decay
-        )
-        if revive:
-            self._start_from(latents_Mc, self.counts_K < 0.03 * self.counts_K.mean())
-        codes_Kc = F.normalize(self.sums_Kc, dim=-1)
-        self.codebook.embedding.weight.copy_(codes_Kc)
-        return (
-            codes_Kc[ids_M]
-            .unflatten(0, (len(latents_Bchw), *latents_Bchw.shape[2:]))
-            .permute(0, 3, 1, 2)
-        )
-
-    def _start_from(self, latents_Mc: Tensor, chosen_K: Tensor) -> None:
-        """Puts the chosen codes onto random latents, with an average share of the choices."""
-        place_K = torch.randint(len(latents_Mc), (int(chosen_K.sum()),), generator=self.generator)
-        share = float(self.counts_K.mean()) or len(latents_Mc) / len(self.counts_K)
-        noise_Kc = torch.randn(len(place_K), latents_Mc.shape[1], generator=self.generator) * 0.01
-        self.sums_Kc[chosen_K] = F.normalize(latents_Mc[place_K] + noise_Kc, dim=-1) * share
-        self.counts_K[chosen_K] = share
-
-    def use(self) -> float:
-        """Share of the codes that are chosen at least a tenth as often as the average."""
-        if not self.counts_K.any():
-            return 0.0
-        return float((self.counts_K > 0.1 * self.counts_K.mean()).float().mean())
-
-    def state_dict(self) -> dict[str, Tensor]:
-        return {"sums": self.sums_Kc, "counts": self.counts_K}
-
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        self.sums_Kc, self.counts_K = state["sums"], state["counts"]
-        with torch.no_grad():
-            self.codebook.embedding.weight.copy_(F.normalize(self.sums_Kc, dim=-1))
+def _region(images: Tensor, place: tuple[slice, slice], scale: int = 1) -> Tensor:
+    down, across = (slice(s.start * scale, s.stop * scale) for s in place)
+    return images[..., down, across]

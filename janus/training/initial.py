@@ -9,11 +9,10 @@ from torch import nn
 
 from janus.model.moe import Experts, Router
 from janus.model.transformer import Transformer
-from vision.tokenizer import ImageTokenizer
 
 
 @torch.no_grad()
-def initialise_tokenizer(model: ImageTokenizer) -> None:
+def initialise_convolutions(model: nn.Module) -> None:
     """Convolutions of gain one, zero biases; the last convolution of each residual branch small."""
     for name, module in model.named_modules():
         if isinstance(module, nn.Conv2d):

@@ -14,7 +14,7 @@ from janus.pipeline import Janus
 from janus.prompts.chat import PromptStyle
 from janus.prompts.tokenizer import JanusTokenizer
 from janus.training.emoji.recipe import emoji_config
-from janus.training.initial import initialise_linears, initialise_tokenizer
+from janus.training.initial import initialise_convolutions, initialise_linears
 
 CONTEXT = 256  # short, because a random model never ends its answers
 SECONDS_A_STEP = 0.02  # at least, so that a drawing lasts on any machine
@@ -30,7 +30,7 @@ def model(vocabulary: JanusTokenizer) -> Janus:
         network = JanusModel(replace(config, transformer=transformer)).eval()
         network.requires_grad_(False)
         initialise_linears(network)
-        initialise_tokenizer(network.vqmodel)
+        initialise_convolutions(network.vqmodel)
     network.register_forward_pre_hook(lambda *_: time.sleep(SECONDS_A_STEP))
     style = PromptStyle.of_checkpoint(vocabulary, {"use_default_system_prompt": False})
     model = Janus(network, vocabulary, style, name="janus-emoji")

@@ -7,7 +7,7 @@ from janus.config import (
     TransformerConfig,
 )
 from janus.training.encoder import EncoderTraining
-from janus.training.image_tokenizer import TokenizerTraining
+from janus.training.image_tokenizer import CodesTraining, DecoderTraining
 from janus.training.joint import JointTraining
 from vision.config import CodebookConfig, VisionConfig
 
@@ -50,7 +50,7 @@ def emoji_config(image_token_id: int) -> JanusConfig:
             projection_dim=WIDTH,
         ),
         codebook=CodebookConfig(
-            num_embeddings=1024,
+            num_embeddings=2048,
             latent_channels=64,
             base_channels=64,
             channel_multiplier=(1, 1, 1, 3),
@@ -62,7 +62,7 @@ def emoji_config(image_token_id: int) -> JanusConfig:
 
 
 # Budgets for two CPU cores; a longer run only needs larger numbers here.
-TOKENIZER = TokenizerTraining(steps=7000)
+CODES = CodesTraining(steps=4000)
 ENCODER = EncoderTraining(steps=2500)
-JOINT = JointTraining(steps=3150)
-POLISH = TokenizerTraining(steps=2000, peak_lr=5e-4)
+JOINT = JointTraining(steps=4500)
+DECODER = DecoderTraining(steps=6000)

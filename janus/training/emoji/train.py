@@ -1,4 +1,4 @@
-"""Trains janus-emoji from nothing: VQ tokenizer, encoder, both directions jointly, polish.
+"""Trains janus-emoji from nothing: codes, encoder, both directions jointly, decoder.
 
 One call repeats the published weights within noise. Every stage saves its state as it goes; the
 same call after an interruption goes on where it stopped. No network, no data beside the sprites.
@@ -19,21 +19,26 @@ from janus.prompts.tokenizer import JanusTokenizer
 from janus.training.curves import plot_curves
 from janus.training.emoji.batches import Dialogues, LabelledPictures, Pictures, SceneBatches
 from janus.training.emoji.recipe import (
+    CODES,
+    DECODER,
     ENCODER,
     IMAGE_SIZE,
     JOINT,
     PATCH_SIZE,
-    POLISH,
     SEED,
-    TOKENIZER,
     VOCAB_SIZE,
     emoji_config,
 )
 from janus.training.emoji.sprites import Sprites, load_sprites
 from janus.training.emoji.vocabulary import train_vocabulary
 from janus.training.encoder import EncoderTraining, train_encoder
-from janus.training.image_tokenizer import TokenizerTraining, polish_decoder, train_tokenizer
-from janus.training.initial import initialise_linears, initialise_tokenizer
+from janus.training.image_tokenizer import (
+    CodesTraining,
+    DecoderTraining,
+    train_codes,
+    train_decoder,
+)
+from janus.training.initial import initialise_convolutions, initialise_linears
 from janus.training.joint import JointTraining, train_joint
 from janus.training.run import Run
 
@@ -47,10 +52,10 @@ def train(
     output: str | os.PathLike[str],
     run: str | os.PathLike[str],
     *,
-    tokenizer_stage: TokenizerTraining = TOKENIZER,
+    codes_stage: CodesTraining = CODES,
     encoder_stage: EncoderTraining = ENCODER,
     joint_stage: JointTraining = JOINT,
-    polish_stage: TokenizerTraining = POLISH,
+    decoder_stage: DecoderTraining = DECODER,
     num_threads: int | None = None,
 ) -> Janus:
     """Trains in folder `run` (states, log.jsonl, curves.png) and writes the model to `output`."""
@@ -61,10 +66,10 @@ def train(
     tokenizer = train_vocabulary(sprites, size=VOCAB_SIZE, seed=SEED)
     style = PromptStyle.of_checkpoint(tokenizer, STYLE_SETTINGS)
     model = _new_model(tokenizer)
-    _learn_codes(model, sprites, tokenizer_stage, Run(run, "tokenizer"))
+    _learn_codes(model, sprites, codes_stage, Run(run, "codes"))
     _learn_to_look(model, sprites, encoder_stage, Run(run, "encoder"))
     _learn_jointly(model, sprites, tokenizer, style, joint_stage, Run(run, "joint"))
-    _polish(model, sprites, polish_stage, Run(run, "polish"))
+    _learn_to_paint(model, sprites, decoder_stage, Run(run, "decoder"))
     plot_curves(Path(run), Path(run) / "curves.png")
     janus = Janus(model.eval().requires_grad_(False), tokenizer, style, name=NAME)
     janus.save_pretrained(output)
@@ -75,7 +80,7 @@ def _new_model(tokenizer: JanusTokenizer) -> JanusModel:
     """Random weights in bfloat16, which two CPU cores multiply several times faster."""
     model = JanusModel(emoji_config(tokenizer.special.image))
     initialise_linears(model)
-    initialise_tokenizer(model.vqmodel)
+    initialise_convolutions(model.vqmodel)
     model = model.bfloat16()
     for name, buffer in model.named_buffers():
         if any(part in name for part in KEPT_IN_FLOAT32):
@@ -83,12 +88,10 @@ def _new_model(tokenizer: JanusTokenizer) -> JanusModel:
     return model
 
 
-def _learn_codes(
-    model: JanusModel, sprites: Sprites, settings: TokenizerTraining, run: Run
-) -> None:
-    log.info("stage 1 of 4: VQ tokenizer, %d steps", settings.steps)
+def _learn_codes(model: JanusModel, sprites: Sprites, settings: CodesTraining, run: Run) -> None:
+    log.info("stage 1 of 4: VQ encoder and codebook, %d steps", settings.steps)
     batches = _pictures(sprites, settings, SEED, run.next_step)
-    train_tokenizer(model.vqmodel, batches, settings, run)
+    train_codes(model.vqmodel, batches, settings, run)
 
 
 def _learn_to_look(
@@ -136,14 +139,16 @@ def _learn_jointly(
     )
 
 
-def _polish(model: JanusModel, sprites: Sprites, settings: TokenizerTraining, run: Run) -> None:
+def _learn_to_paint(
+    model: JanusModel, sprites: Sprites, settings: DecoderTraining, run: Run
+) -> None:
     log.info("stage 4 of 4: VQ decoder, %d steps", settings.steps)
     batches = _pictures(sprites, settings, SEED + 2, run.next_step)
-    polish_decoder(model.vqmodel, batches, settings, run)
+    train_decoder(model.vqmodel, batches, settings, run)
 
 
 def _pictures(
-    sprites: Sprites, settings: TokenizerTraining, seed: int, first_step: int
+    sprites: Sprites, settings: DecoderTraining, seed: int, first_step: int
 ) -> Iterator[torch.Tensor]:
     scenes = SceneBatches(Pictures(IMAGE_SIZE), sprites, settings.batch_size, seed, settings.steps)
     return scenes.ahead(first_step)

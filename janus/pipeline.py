@@ -1,14 +1,11 @@
 """Janus for people: pictures and words in, words and pictures out.
 
 Loads a checkpoint with all that belongs to it, turns what people pass into requests, and drives the
-engine until they are answered. Several threads may use one `Janus`: whoever waits for a step makes
-it, for everybody.
+engine until they are answered. Several threads may use one `Janus`.
 """
 
 import os
 import secrets
-import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -17,31 +14,28 @@ from typing import Any
 
 import torch
 from PIL import Image
-from torch import Tensor
 
 import vision.preview
 from janus import saving
-from janus.engine.engine import Engine
 from janus.engine.request import ImageRequest, TextRequest, Ticket
+from janus.engine.shared import SharedEngine
 from janus.errors import UsageError, WeightsMissingError, as_janus_error
 from janus.generation.params import DrawParams, TextParams, settings_from
 from janus.generation.results import DrawStep, Picture, TextResult
 from janus.generation.stopping import StopTexts
 from janus.model.loading import load_model, num_parameters
 from janus.model.model import JanusModel
-from janus.prompts.chat import ChatTemplate, PromptStyle, Turn
+from janus.prompts.chat import ChatTemplate, PromptStyle
+from janus.prompts.history import Message, conversation
 from janus.prompts.tokenizer import JanusTokenizer
-from vision.pixels import Source, load_picture, to_pictures, to_tensor
+from vision.pixels import Source, to_pictures
 from weights import catalog
 from weights.hub import locate
 
 DEFAULT_MODEL = catalog.BUNDLED
 CAPTION_REQUEST = "Describe this picture."
 TRAINED_CONTEXT = 4096  # of every published checkpoint, whatever its config says
-MAX_SLOTS = 32
 LARGEST_RANDOM_SEED = 2**32
-
-Message = Mapping[str, Any] | tuple[str, str]
 
 
 class Janus:
@@ -55,8 +49,7 @@ class Janus:
         self.template = ChatTemplate(
             tokenizer, style, num_image_tokens=model.config.num_image_tokens, context=context
         )
-        self._engine: Engine | None = None
-        self._lock = threading.RLock()
+        self.engine = SharedEngine(model, context=context, placeholder_id=tokenizer.special.image)
 
     @classmethod
     def from_pretrained(
@@ -159,7 +152,7 @@ class Janus:
     ) -> TextRequest:
         """What the engine needs for `ask`; checks everything that can be checked before it runs."""
         params = settings_from(TextParams, _with_seed(settings))
-        turns = self._show(self._turns(history, question), _as_list(pictures))
+        turns = conversation(history, question, pictures, self.image_size)
         chosen = not settings.keys().isdisjoint({"max_tokens", "max_new_tokens"})
         prompt = self.template.to_answer(turns, answer_tokens=params.max_tokens if chosen else 1)
         room = self.template.context - len(prompt)
@@ -244,7 +237,7 @@ class Janus:
     def _pieces(self, request: TextRequest, stops: StopTexts) -> Iterator[tuple[str, Ticket]]:
         """The text that each step adds, which may be none."""
         stream, seen, begun = self.tokenizer.stream(), 0, False
-        for ticket in self._run(request):
+        for ticket in self.engine.run(request):
             done, ids = ticket.done, ticket.ids  # once: other threads step it too
             text = stops.add("".join(stream.add(token) for token in ids[seen:]))
             seen = len(ids)
@@ -258,7 +251,7 @@ class Janus:
                 return
 
     def _stream_drawing(self, prompt: str, request: ImageRequest) -> Iterator[DrawStep]:
-        for ticket in self._run(request):
+        for ticket in self.engine.run(request):
             done = ticket.done
             yield DrawStep(
                 index=ticket.num_steps,
@@ -307,78 +300,6 @@ class Janus:
             settings |= {"reference": True, "count": params.count, "index": index}
         return settings
 
-    def _show(self, turns: list[Turn], pictures: list[Source]) -> list[Turn]:
-        """Puts the pictures of the call into the first turn, or the last if others came before."""
-        place = len(turns) - 1 if any(turn.pictures for turn in turns) else 0
-        shown = [*turns[place].pictures, *map(self._pixels, pictures)]
-        turns[place] = Turn(turns[place].role, turns[place].text, tuple(shown))
-        return turns
-
-    def _turns(self, history: Sequence[Message], question: str) -> list[Turn]:
-        turns: list[Turn] = []
-        for message in history:
-            if isinstance(message, Mapping):
-                _check_message(message)
-                shown = tuple(map(self._pixels, _as_list(message.get("pictures"))))
-                turns.append(Turn(message["role"], message["content"], shown))
-            else:
-                asked, answer = message
-                turns += [Turn("user", asked), Turn("assistant", answer)]
-        return [*turns, Turn("user", question)]
-
-    def _pixels(self, picture: Source) -> Tensor:
-        try:
-            return to_tensor(load_picture(picture), self.image_size)
-        except Exception as error:
-            raise as_janus_error(error) or error from error
-
-    def _run(self, request: TextRequest | ImageRequest) -> Iterator[Ticket]:
-        """Steps the engine, a step at a time under the lock, until the request is answered."""
-        with self._lock:
-            engine = self._engine_for(request)
-            steps = engine.run(engine.submit(request))
-        seen = 0
-        try:
-            while True:
-                with self._lock:  # for one step at most: others may be waiting to look or to stop
-                    reached = next(steps, None)
-                if reached is None:
-                    return
-                if reached.num_steps > seen or reached.done:
-                    seen = reached.num_steps
-                    yield reached
-                else:
-                    time.sleep(0)  # waits for a slot: lets those who have one go first
-        finally:
-            with self._lock:
-                steps.close()
-
-    def _engine_for(self, request: TextRequest | ImageRequest) -> Engine:
-        """The engine, made larger for a request that needs more than any before."""
-        if isinstance(request, TextRequest):
-            rows, output = 1, request.params.max_tokens
-        else:
-            rows = request.params.count * (1 if request.params.guidance == 1 else 2)
-            output = self.model.config.num_image_tokens
-        rows = rows if _is_reference(request) else min(rows, MAX_SLOTS)
-        length = min(-(-(len(request.prompt) + output) // 256) * 256, self.template.context)
-        old = self._engine
-        if old is not None and old.num_slots >= rows and old.length >= length:
-            return old
-        while old is not None and old.has_work:  # others finish first
-            old.step()
-        self._engine = Engine(
-            self.model,
-            num_slots=max(rows, 4, old.num_slots if old else 0),
-            length=max(length, old.length if old else 0),
-            placeholder_id=self.tokenizer.special.image,
-        )
-        return self._engine
-
-
-def _is_reference(request: TextRequest | ImageRequest) -> bool:
-    return isinstance(request.params, DrawParams) and request.params.reference
-
 
 def _with_seed(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Takes the initial seed of a diffusers-style `generator`."""
@@ -391,20 +312,3 @@ def _with_seed(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _seed(seed: int | None) -> int:
     return secrets.randbelow(LARGEST_RANDOM_SEED) if seed is None else seed
-
-
-def _as_list(pictures: Source | Sequence[Source] | None) -> list[Source]:
-    if pictures is None:
-        return []
-    return list(pictures) if isinstance(pictures, (list, tuple)) else [pictures]  # pyright: ignore
-
-
-def _check_message(message: Mapping[str, Any]) -> None:
-    if (
-        message.keys() - {"role", "content", "pictures"}
-        or not {"role", "content"} <= message.keys()
-    ):
-        raise UsageError(
-            f"A message has the keys {sorted(message)}.",
-            "It needs 'role' and 'content', and may have 'pictures'.",
-        )

@@ -163,7 +163,7 @@ def test_stock_sees_the_same(opened: Opened, picture: Image.Image) -> None:
     request = opened.ours.text_request(picture, QUESTION, max_tokens=12, temperature=0)
     assert inputs["input_ids"][0].tolist() == list(request.prompt.ids)
     theirs = opened.stock.generate(**inputs, max_new_tokens=12, do_sample=False)
-    *_, ticket = opened.ours._run(request)
+    *_, ticket = opened.ours.engine.run(request)
     new_ids = theirs[0, inputs["input_ids"].shape[1] :].tolist()
     eos = opened.ours.tokenizer.special.eos
     assert [token for token in new_ids if token != eos] == list(ticket.ids)

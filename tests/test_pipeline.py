@@ -69,11 +69,11 @@ def test_drawing_reports_progress_and_shows_previews(tiny: Janus):
 def test_a_closed_stream_frees_its_slots(tiny: Janus):
     stream = tiny.draw_stream("a dog", count=4)
     next(stream)
-    assert tiny._engine is not None
-    assert tiny._engine.has_work
+    assert tiny.engine.engine is not None
+    assert tiny.engine.engine.has_work
     stream.close()
-    assert not tiny._engine.has_work
-    assert tiny._engine.scheduler.num_free == tiny._engine.num_slots
+    assert not tiny.engine.engine.has_work
+    assert tiny.engine.engine.scheduler.num_free == tiny.engine.engine.num_slots
 
 
 def test_saved_pictures_carry_what_redraws_them(tiny: Janus, tmp_path: Path):

@@ -33,7 +33,7 @@ def test_stock_generate_sees_the_same(tiny: Janus, stock, picture: Image.Image):
     theirs = model.generate(**inputs, max_new_tokens=12, do_sample=False)
     request = tiny.text_request(picture, "What is it?", max_tokens=12)
     assert inputs["input_ids"][0].tolist() == list(request.prompt.ids)
-    *_, ticket = tiny._run(request)
+    *_, ticket = tiny.engine.run(request)
     new_ids = theirs[0, inputs["input_ids"].shape[1] :].tolist()
     eos = tiny.tokenizer.special.eos
     assert [token for token in new_ids if token != eos] == list(ticket.ids)

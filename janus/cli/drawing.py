@@ -75,7 +75,8 @@ def draw_portions(
     """As many pictures as the model draws at once, then the next, so that each can be kept."""
     import secrets
 
-    from janus.pipeline import LARGEST_RANDOM_SEED, MAX_SLOTS
+    from janus.engine.shared import MAX_SLOTS
+    from janus.pipeline import LARGEST_RANDOM_SEED
 
     params = settings_from(DrawParams, settings)
     seed = secrets.randbelow(LARGEST_RANDOM_SEED) if params.seed is None else params.seed

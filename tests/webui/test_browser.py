@@ -240,7 +240,7 @@ def is_busy(model: Janus) -> bool:
 
 
 def num_requests(model: Janus) -> int:
-    engine = model._engine
+    engine = model.engine.engine
     return len({sequence.ticket for sequence in engine.scheduler.running}) if engine else 0
 
 

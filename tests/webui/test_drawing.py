@@ -24,4 +24,4 @@ def test_giving_up_frees_the_engine(tiny: Janus):
     shown = frames(tiny, "a dog", seed=3)
     next(shown)
     shown.close()
-    assert tiny._engine and not tiny._engine.has_work
+    assert tiny.engine.engine and not tiny.engine.engine.has_work

@@ -16,6 +16,7 @@ def emoji(
     run: Annotated[
         Path, typer.Option(help="Where states and logs go; the same folder goes on from there.")
     ] = Path("runs/janus-emoji"),
+    device: Annotated[str, typer.Option(help="auto, cuda, cuda:1, mps or cpu.")] = "auto",
     *,
     results: Results,
     messages: Messages,
@@ -29,7 +30,7 @@ def emoji(
         logging.getLogger("janus").setLevel(logging.INFO)
     from janus.training.emoji.train import train
 
-    model = train(output=out, run=run)
+    model = train(output=out, run=run, device=device)
     if results.json:
         results.print_json({"path": str(out), "parameters": model.num_parameters})
     else:

@@ -24,10 +24,10 @@ class MovingCodebook:
 
     def __init__(self, codebook: Codebook, decay: float) -> None:
         self.codebook, self.decay = codebook, decay
-        num_codes, width = codebook.embedding.weight.shape
-        self.sums_Kc = torch.zeros(num_codes, width)
-        self.counts_K = torch.zeros(num_codes)
-        self.generator = torch.Generator().manual_seed(0)
+        table_Kc = codebook.embedding.weight.detach()
+        self.sums_Kc = torch.zeros_like(table_Kc, dtype=torch.float32)
+        self.counts_K = self.sums_Kc.new_zeros(len(table_Kc))
+        self.generator = torch.Generator(table_Kc.device).manual_seed(0)
 
     @torch.no_grad()
     def follow(self, latents_Bchw: Tensor, *, revive: bool) -> Tensor:
@@ -52,7 +52,7 @@ class MovingCodebook:
         """
         idle_K = self._idle()
         share = float(self.counts_K.mean()) or len(latents_Mc) / len(self.counts_K)
-        distance_M = torch.ones(len(latents_Mc))
+        distance_M = latents_Mc.new_ones(len(latents_Mc))
         if not idle_K.all():
             busy_c = F.normalize(self.sums_Kc[~idle_K], dim=-1)
             distance_M = (1 - (latents_Mc @ busy_c.mT).amax(dim=-1)).clamp(min=1e-6)
@@ -62,7 +62,7 @@ class MovingCodebook:
         place_n = torch.multinomial(
             distance_M, len(moved_n), replacement=True, generator=self.generator
         )
-        jitter_nc = torch.randn(len(place_n), latents_Mc.shape[1], generator=self.generator)
+        jitter_nc = torch.empty_like(latents_Mc[place_n]).normal_(generator=self.generator)
         codes_nc = F.normalize(latents_Mc[place_n] + JITTER * jitter_nc, dim=-1)
         self.sums_Kc[moved_n] = codes_nc * share
         self.counts_K[moved_n] = share
@@ -87,6 +87,7 @@ class MovingCodebook:
         return {"sums": self.sums_Kc, "counts": self.counts_K}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        self.sums_Kc, self.counts_K = state["sums"], state["counts"]
+        self.sums_Kc.copy_(state["sums"])
+        self.counts_K.copy_(state["counts"])
         with torch.no_grad():
             self.codebook.embedding.weight.copy_(F.normalize(self.sums_Kc, dim=-1))

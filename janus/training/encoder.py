@@ -37,13 +37,15 @@ def train_encoder(
     run: Run,
 ) -> None:
     """Trains in place. Resumes from the run's newest state, where `batches` must start too."""
-    head = nn.Linear(encoder.config.hidden_size, num_classes).to(encoder.post_layernorm.weight)
+    weight = encoder.post_layernorm.weight
+    head = nn.Linear(encoder.config.hidden_size, num_classes).to(weight)
     optimizer = MasterAdamW([*encoder.parameters(), *head.parameters()])
     first_step = 0
     if state := run.load():
         first_step = state["step"]
         optimizer.load_state_dict(state["optimizer"])
     for step, (pixels_B3SS, labels_BN) in enumerate(batches, start=first_step):
+        pixels_B3SS, labels_BN = pixels_B3SS.to(weight.device), labels_BN.to(weight.device)
         logits_BNC = head(encoder(pixels_B3SS)).float()
         loss = F.cross_entropy(logits_BNC.flatten(0, 1), labels_BN.flatten())
         loss.backward()

@@ -137,7 +137,7 @@ def _descend(
         if codebook is not None:
             codebook.load_state_dict(state["codebook"])
     for step, pixels_B3HW in enumerate(batches, start=first_step):
-        figures = losses(pixels_B3HW, step)
+        figures = losses(pixels_B3HW.to(parameters[0].device), step)
         figures["total"].backward()
         optimizer.step(
             warmup_cosine(step, peak=settings.peak_lr, warmup=settings.warmup, total=settings.steps)

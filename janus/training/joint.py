@@ -53,6 +53,7 @@ def train_joint(
     balance = ExpertBalance(model, settings.balance_rate)
     first = _resume(run, model, optimizer)
     for step, batch in enumerate(batches, start=first):
+        batch = batch.to(model.lm_head.weight.device)
         with sdpa_kernel(SDPBackend.MATH):  # for rows this short, faster than the fused kernel
             words = dialogue_loss(model, batch, balance, image_token_id)
             (settings.text_weight * words).backward()
@@ -87,7 +88,7 @@ def dialogue_loss(
     hidden_BTD = hidden_BTD.masked_scatter(is_image_BT[..., None], seen_BID.to(hidden_BTD.dtype))
     is_image_N = is_image_BT.flatten()
     with balance.tokens(text=~is_image_N, seen=is_image_N):
-        rows = Rows.uniform(len(is_image_BT), is_image_BT.shape[1])
+        rows = Rows.uniform(len(is_image_BT), is_image_BT.shape[1], is_image_BT.device)
         hidden_ND = model(hidden_BTD.flatten(0, 1), rows)
     return text_loss(model, hidden_ND, batch.dialogue_targets_BT.flatten())
 
@@ -101,15 +102,15 @@ def drawing_loss(model: JanusModel, batch: JointBatch, balance: ExpertBalance) -
     tail_CID = prompt_CPD.new_zeros(num_rows, num_ids - 1, prompt_CPD.shape[-1])
     hidden_CTD = torch.cat([prompt_CPD, tail_CID], dim=1)
     # Ids follow each prompt's own last token; the state there predicts the first of them.
-    row_C1 = torch.arange(num_rows)[:, None]
-    place_CI = batch.prompt_lengths_C[:, None] - 1 + torch.arange(num_ids)
+    row_C1 = torch.arange(num_rows, device=ids_CI.device)[:, None]
+    place_CI = batch.prompt_lengths_C[:, None] - 1 + torch.arange(num_ids, device=ids_CI.device)
     drawn_CJD = model.embed_image(ids_CI[:, :-1]).to(hidden_CTD.dtype)
     hidden_CTD = hidden_CTD.index_put((row_C1, place_CI[:, 1:]), drawn_CJD)
-    is_drawn_CT = torch.zeros(hidden_CTD.shape[:2], dtype=torch.bool)
+    is_drawn_CT = torch.zeros_like(hidden_CTD[..., 0], dtype=torch.bool)
     is_drawn_CT[row_C1, place_CI] = True
     is_drawn_N = is_drawn_CT.flatten()
     with balance.tokens(text=~is_drawn_N, drawn=is_drawn_N):
-        rows = Rows.uniform(len(is_drawn_CT), is_drawn_CT.shape[1])
+        rows = Rows.uniform(len(is_drawn_CT), is_drawn_CT.shape[1], is_drawn_CT.device)
         hidden_ND = model(hidden_CTD.flatten(0, 1), rows)
     hidden_CTD = hidden_ND.unflatten(0, is_drawn_CT.shape)
     return image_loss(model, hidden_CTD[row_C1, place_CI], ids_CI)

@@ -5,7 +5,7 @@ that the cores that train never wait.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TypeVar
 
 import numpy as np
@@ -96,6 +96,9 @@ class JointBatch:
     drawn_C3SS: Tensor
     prompt_ids_CP: Tensor
     prompt_lengths_C: Tensor
+
+    def to(self, device: torch.device) -> "JointBatch":
+        return JointBatch(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)

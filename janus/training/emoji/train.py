@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from janus.devices import choose_device
 from janus.model.loading import KEPT_IN_FLOAT32
 from janus.model.model import JanusModel
 from janus.pipeline import Janus
@@ -56,16 +57,14 @@ def train(
     encoder_stage: EncoderTraining = ENCODER,
     joint_stage: JointTraining = JOINT,
     decoder_stage: DecoderTraining = DECODER,
-    num_threads: int | None = None,
+    device: str | torch.device = "auto",
 ) -> Janus:
     """Trains in folder `run` (states, log.jsonl, curves.png) and writes the model to `output`."""
-    if num_threads:
-        torch.set_num_threads(num_threads)
     torch.manual_seed(SEED)
     sprites = load_sprites()
     tokenizer = train_vocabulary(sprites, size=VOCAB_SIZE, seed=SEED)
     style = PromptStyle.of_checkpoint(tokenizer, STYLE_SETTINGS)
-    model = _new_model(tokenizer)
+    model = _new_model(tokenizer).to(choose_device(device))
     _learn_codes(model, sprites, codes_stage, Run(run, "codes"))
     _learn_to_look(model, sprites, encoder_stage, Run(run, "encoder"))
     _learn_jointly(model, sprites, tokenizer, style, joint_stage, Run(run, "joint"))

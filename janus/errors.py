@@ -85,12 +85,14 @@ class Cancelled(JanusError):
 def as_janus_error(error: BaseException) -> JanusError | None:
     """The same trouble as a `JanusError`, or None where it is a fault of ours."""
     from vision.errors import VisionError
-    from weights.errors import WeightsError
+    from weights.errors import RecipeError, WeightsError
 
     if isinstance(error, JanusError):
         return error
     if isinstance(error, VisionError):
         return PictureError(error.message, error.hint)
+    if isinstance(error, RecipeError):
+        return UsageError(error.message, error.hint)
     if isinstance(error, WeightsError):
         return WeightsMissingError(error.message, error.hint)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from janus.config import to_transformers
+from janus.config import JanusConfig, to_transformers
 from janus.model.loading import canonical_name
 from janus.model.model import JanusModel
 from janus.prompts.chat import PromptStyle
@@ -36,25 +37,42 @@ def save(
     folder: str | os.PathLike[str], model: JanusModel, tokenizer: JanusTokenizer, style: PromptStyle
 ) -> None:
     """Writes the checkpoint. Raises `WeightsError` where the disk is full or not writable."""
-    config = to_transformers(model.config)
+    write_checkpoint(
+        Path(folder),
+        _tensors(model),
+        config_json(model.config, tokenizer, model.lm_head.weight.dtype),
+        other_files(model.config, tokenizer, style),
+    )
+
+
+def config_json(
+    config: JanusConfig, tokenizer: JanusTokenizer, dtype: torch.dtype
+) -> dict[str, Any]:
+    """The `config.json` of a checkpoint with this tokenizer and weights of this type."""
     special = tokenizer.special
-    config["image_token_id"] = special.image
-    config["dtype"] = str(model.lm_head.weight.dtype).removeprefix("torch.")
-    config["text_config"] |= {
+    content = to_transformers(config)
+    content["image_token_id"] = special.image
+    content["dtype"] = str(dtype).removeprefix("torch.")
+    content["text_config"] |= {
         "bos_token_id": special.bos,
         "eos_token_id": special.eos,
         "pad_token_id": special.pad,
     }
+    return content
+
+
+def other_files(
+    config: JanusConfig, tokenizer: JanusTokenizer, style: PromptStyle
+) -> dict[str, bytes]:
+    """What lies beside `config.json` and the weights: file name -> content."""
     files = {
         "tokenizer.json": tokenizer.to_json(bos_first=True),
-        "tokenizer_config.json": _json(_tokenizer_config(model)),
-        "generation_config.json": _json(_generation_config(special)),
-        "processor_config.json": _json(_processor_config(model, style)),
+        "tokenizer_config.json": _json(_tokenizer_config(config)),
+        "generation_config.json": _json(_generation_config(tokenizer.special)),
+        "processor_config.json": _json(_processor_config(config, style)),
         TEMPLATE_FILE: chat_template(style),
     }
-    write_checkpoint(
-        Path(folder), _tensors(model), config, {name: text.encode() for name, text in files.items()}
-    )
+    return {name: text.encode() for name, text in files.items()}
 
 
 def read_processor(folder: str | os.PathLike[str]) -> dict[str, Any]:
@@ -98,13 +116,13 @@ def _tensors(model: JanusModel) -> Iterator[tuple[str, Tensor]]:
         yield canonical_name(name), tensor
 
 
-def _tokenizer_config(model: JanusModel) -> dict[str, Any]:
+def _tokenizer_config(config: JanusConfig) -> dict[str, Any]:
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "bos_token": BOS,
         "eos_token": EOS,
         "pad_token": PAD,
-        "model_max_length": model.config.transformer.max_position_embeddings,
+        "model_max_length": config.transformer.max_position_embeddings,
         "clean_up_tokenization_spaces": False,
         "extra_special_tokens": {
             "image_token": IMAGE,
@@ -124,11 +142,11 @@ def _generation_config(special: SpecialIds) -> dict[str, Any]:
     }
 
 
-def _processor_config(model: JanusModel, style: PromptStyle) -> dict[str, Any]:
-    side = model.config.vision.image_size
+def _processor_config(config: JanusConfig, style: PromptStyle) -> dict[str, Any]:
+    side = config.vision.image_size
     return {
         "processor_class": "JanusProcessor",
-        "num_image_tokens": model.config.num_image_tokens,
+        "num_image_tokens": config.num_image_tokens,
         "use_default_system_prompt": bool(style.system),
         "image_processor": {
             "image_processor_type": "JanusImageProcessor",

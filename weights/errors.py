@@ -23,5 +23,9 @@ class UnknownModelError(WeightsError, LookupError):
         self.suggestions = suggestions
 
 
+class RecipeError(WeightsError):
+    """Settings for rewriting a checkpoint that cannot be, alone or with this checkpoint."""
+
+
 class DownloadError(WeightsError):
     """The hub did not deliver: no network, no such model, no permission, no room on the disk."""

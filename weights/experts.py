@@ -15,6 +15,7 @@ from torch import Tensor
 from weights.errors import CheckpointError
 
 PROJECTIONS = {"gate_up_proj": ("gate_proj", "up_proj"), "down_proj": ("down_proj",)}
+FUSED = {part: fused for fused, parts in PROJECTIONS.items() for part in parts}
 ONE_EXPERT = re.compile(r"(?P<experts>.+\.mlp\.experts)\.(?P<index>\d+)\.(?P<part>\w+)\.weight")
 ALL_EXPERTS = re.compile(r"(?P<experts>.+\.mlp\.experts)\.(?P<fused>gate_up_proj|down_proj)")
 
@@ -51,6 +52,14 @@ def split_experts(name: str, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
     for index, expert in enumerate(tensor):
         for part, piece in zip(parts, expert.chunk(len(parts)), strict=True):
             yield f"{match['experts']}.{index}.{part}.weight", piece
+
+
+def fused_name(name: str) -> str:
+    """The canonical name that a tensor on disk belongs to: its own, unless it is one expert's."""
+    match = ONE_EXPERT.fullmatch(name)
+    if match is None or match["part"] not in FUSED:
+        return name
+    return f"{match['experts']}.{FUSED[match['part']]}"
 
 
 def _members(names: Iterable[str]) -> dict[str, list[str]]:

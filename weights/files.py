@@ -5,7 +5,7 @@ transformers', in one file or many. Leaves: the configuration as written, shapes
 tensors. Builds no model, runs no code that it finds, and keeps nothing in memory.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from weights.errors import CheckpointError
-from weights.experts import fuse_experts
+from weights.experts import fuse_experts, fused_name
 from weights.layout import Layout, detect_layout, find_weights, read_config
 from weights.names import canonical_tensors, to_canonical
 from weights.shards import read_outline, read_tensors
@@ -45,18 +45,25 @@ class Checkpoint:
 
     def shapes(self) -> dict[str, torch.Size]:
         """Canonical name -> shape of every tensor, from the files' headers alone."""
-        outline = self._outline()
-        return {name: tensor.shape for name, tensor in self._canonical(outline.items(), outline)}
+        return {name: tensor.shape for name, tensor in self.outline().items()}
 
-    def tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """Canonical (name, tensor) pairs, streamed; copy what you keep.
+    def outline(self) -> dict[str, Tensor]:
+        """Canonical name -> tensor on the meta device, from the files' headers alone."""
+        stored = self._stored()
+        return dict(self._canonical(stored.items(), stored))
+
+    def tensors(
+        self, wanted: Callable[[str], bool] = lambda name: True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Canonical (name, tensor) pairs, those with a `wanted` name, streamed; copy what you keep.
 
         A tensor's memory is mapped from its file, and keeps that file mapped while it lives.
         """
-        stored = chain.from_iterable(map(read_tensors, self.files))
-        return self._canonical(stored, self._outline())
+        names = {name for name in self._stored() if any(map(wanted, self._canonical_names(name)))}
+        stored = chain.from_iterable(read_tensors(file, names.__contains__) for file in self.files)
+        return (pair for pair in self._canonical(stored, names) if wanted(pair[0]))
 
-    def _outline(self) -> dict[str, Tensor]:
+    def _stored(self) -> dict[str, Tensor]:
         outline: dict[str, Tensor] = {}
         for file in self.files:
             outline |= read_outline(file)
@@ -72,6 +79,11 @@ class Checkpoint:
                 f"such as {', '.join(unknown[:10])}.",
                 "Its config.json and its weights may belong to different models.",
             )
+
+    def _canonical_names(self, stored: str) -> tuple[str, ...]:
+        if self.layout == "original":
+            return to_canonical(stored) or ()
+        return (fused_name(stored),)
 
     def _canonical(
         self, stored: Iterable[tuple[str, Tensor]], names: Iterable[str]

@@ -27,10 +27,14 @@ def read_outline(path: Path) -> dict[str, Tensor]:
         return {name: get(name).to("meta") for name in names}
 
 
-def read_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor of the file, in file order. They live in the mapped file: copy what you keep."""
+def read_tensors(
+    path: Path, wanted: Callable[[str], bool] = lambda name: True
+) -> Iterator[tuple[str, Tensor]]:
+    """The wanted tensors of the file, in file order. They live in the mapped file: copy what you
+    keep."""
     for names in _windows(read_outline(path)):
-        yield from _read_window(path, names)
+        if chosen := [name for name in names if wanted(name)]:
+            yield from _read_window(path, chosen)
 
 
 def _read_window(path: Path, names: list[str]) -> Iterator[tuple[str, Tensor]]:

@@ -30,15 +30,17 @@ app.command()(web.web)
 app.command()(info.info)
 app.command()(doctor.doctor)
 
-weights_app = typer.Typer(help="List, download and check models.", **PLAIN)
+weights_app = typer.Typer(help="List, download, check and upcycle models.", **PLAIN)
 weights_app.command("list")(weights.list_models)
 weights_app.command("get")(weights.get)
 weights_app.command("verify")(weights.verify)
+weights_app.command("upcycle")(weights.upcycle)
 app.add_typer(weights_app, name="weights")
 
 evaluation_app = typer.Typer(help="Measure a model.", **PLAIN)
 evaluation_app.command()(evaluation.parity)
 evaluation_app.command()(evaluation.emoji)
+evaluation_app.command()(evaluation.routing)
 app.add_typer(evaluation_app, name="eval")
 
 train_app = typer.Typer(help="Train a model.", **PLAIN)

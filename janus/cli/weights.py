@@ -1,11 +1,13 @@
-"""`janus weights`: which models there are, which are here, and whether they are whole."""
+"""`janus weights`: which models there are, which are here, whether they are whole; and new ones."""
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from janus.cli.common import command, gigabytes, table
-from janus.cli.options import Messages, Offline, Results
+from janus.cli.options import Messages, Offline, Results, Settings
 from janus.errors import WeightsMissingError
 from weights import catalog
 from weights.errors import WeightsError
@@ -65,6 +67,92 @@ def verify(name: Name, *, results: Results, messages: Messages) -> None:
             f"{name}: whole; {facts['tensors']} tensors, {facts['parameters'] / 1e6:.0f} M "
             f"parameters, {facts['vocabulary']} tokens"
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeOptions(Settings):
+    """Where none is given, the recipe chooses."""
+
+    slices: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Equal parts to cut each layer into. [default: of about 1408 neurons]"
+        ),
+    ] = None
+    experts: Annotated[
+        int | None, typer.Option(min=2, help="exact: routed experts of a layer. [default: 8]")
+    ] = None
+    experts_per_token: Annotated[
+        int | None,
+        typer.Option(
+            min=2, help="Routed experts that a token uses. [default: 2; isoflop: those of one copy]"
+        ),
+    ] = None
+    shared: Annotated[
+        int | None,
+        typer.Option(min=1, help="isoflop: slices that every token uses. [default: half]"),
+    ] = None
+    copies: Annotated[
+        int | None, typer.Option(min=2, help="isoflop: copies of the other slices. [default: 8]")
+    ] = None
+    first_dense: Annotated[
+        int | None, typer.Option(min=0, help="Layers at the start that stay dense. [default: 1]")
+    ] = None
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="For the routers, which are random. [default: 0]")
+    ] = None
+
+
+@command
+def upcycle(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A name, a hub id or a folder.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A folder that is new or empty.")],
+    recipe: Annotated[str, typer.Option(help="exact or isoflop.")] = "exact",
+    *,
+    options: RecipeOptions,
+    offline: Offline = False,
+    results: Results,
+    messages: Messages,
+) -> None:
+    """Turn a dense model into a mixture of experts that computes the same, to train from.
+
+    \b
+    janus weights upcycle janus-pro-1b ./experts
+    janus weights upcycle janus-pro-1b ./experts --recipe isoflop --copies 8
+
+    exact keeps each feed-forward layer whole and puts experts beside it that add nothing yet: the
+    same bit by bit. isoflop cuts it up and copies some of the parts: a token costs what it did.
+    The result is compared with the model, and kept only if it is the same.
+    """
+    from janus.training.upcycling import upcycle
+    from weights.recipes import make_recipe
+
+    made = upcycle(
+        model,
+        out,
+        make_recipe(recipe, options.given()),
+        local_files_only=offline,
+        progress=messages.progress,
+    )
+    if results.json:
+        results.print_json(
+            {
+                "folder": str(made.folder),
+                "recipe": recipe,
+                "parameters_before": made.parameters_before,
+                "parameters": made.parameters,
+                "active_parameters": made.active_parameters,
+                "layer_error": made.difference.layers,
+                "logits_error": made.difference.logits,
+            }
+        )
+        return
+    millions = (made.parameters_before, made.parameters, made.active_parameters)
+    before, after, active = (f"{number / 1e6:.0f} M" for number in millions)
+    results.print(
+        f"{made.folder}: {after} parameters instead of {before}, {active} for each token; "
+        f"largest difference of a layer {made.difference.layers:.1e}"
+    )
 
 
 def find_here(name: str) -> str | None:

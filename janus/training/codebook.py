@@ -1,93 +1,71 @@
-"""Moves the codes of a VQ codebook to where the latents are, without gradients.
+"""Stage 1: the codebook of the VQ tokenizer, found in the patches of pictures without gradients.
 
-Codes are exponential moving averages of the latents that chose them (arXiv 1711.00937, appendix
-A.1). A code that is hardly used, or that all but repeats another, is moved to a latent, far ones
-first: most patches of a picture may look the same, and must not draw most of the codes.
+A patch is described by its principal components, as a direction: `PatchSpace`. The codes are the
+centres of the directions that occur (spherical k-means). A code so depends on its own patch alone,
+wherever it stands and whatever else is in the picture; a learned encoder lets all of a picture
+leak into every code, through its norms and its attention, and the transformer then has to predict
+the leak. Each patch counts once, however often it occurs: plain background takes few codes.
 """
 
-# B pictures, c width of a code, h w grid, K codes, M latents of a batch, n places
+# B pictures of 3 H W pixels, h w grid, P numbers of a patch, c width of a code, K codes, M patches
+
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vision.codebook import Codebook
-
-MOVED_AT_ONCE = 128
-TOO_RARE = 0.03  # of the average use
-TOO_NEAR = 0.003  # 1 - cos of the angle between two codes
-JITTER = 0.01
+CHUNK = 8192  # patches that are compared with all codes at once
 
 
-class MovingCodebook:
-    """Follows the latents of each batch, on the unit sphere."""
+@dataclass(frozen=True, slots=True)
+class PatchSpace:
+    """Patches <-> directions: the first c - 1 principal components, and a 1, normalised."""
 
-    def __init__(self, codebook: Codebook, decay: float) -> None:
-        self.codebook, self.decay = codebook, decay
-        table_Kc = codebook.embedding.weight.detach()
-        self.sums_Kc = torch.zeros_like(table_Kc, dtype=torch.float32)
-        self.counts_K = self.sums_Kc.new_zeros(len(table_Kc))
-        self.generator = torch.Generator(table_Kc.device).manual_seed(0)
+    mean_P: Tensor
+    basis_Pd: Tensor  # d = c - 1 columns, scaled so that an average patch has components of norm 1
 
-    @torch.no_grad()
-    def follow(self, latents_Bchw: Tensor, *, revive: bool) -> Tensor:
-        """Moves the codes towards these latents; gives the nearest code of each, [B, c, h, w]."""
-        latents_Mc = latents_Bchw.permute(0, 2, 3, 1).flatten(0, 2).float()
-        if revive or not self.counts_K.any():
-            self._revive(latents_Mc)
-        ids_M = (latents_Mc @ F.normalize(self.sums_Kc, dim=-1).mT).argmax(dim=-1)
-        self.sums_Kc.mul_(self.decay).index_add_(0, ids_M, latents_Mc, alpha=1 - self.decay)
-        self.counts_K.mul_(self.decay).add_(
-            torch.bincount(ids_M, minlength=len(self.counts_K)), alpha=1 - self.decay
-        )
-        codes_Kc = F.normalize(self.sums_Kc, dim=-1)
-        self.codebook.embedding.weight.copy_(codes_Kc)
-        grid = (len(latents_Bchw), *latents_Bchw.shape[2:])
-        return codes_Kc[ids_M].unflatten(0, grid).permute(0, 3, 1, 2)
+    @classmethod
+    def of(cls, patches_MP: Tensor, code_width: int) -> "PatchSpace":
+        """The principal components of these patches."""
+        mean_P = patches_MP.mean(dim=0)
+        centred_MP = patches_MP - mean_P
+        _, vectors_PP = torch.linalg.eigh(centred_MP.mT @ centred_MP)  # eigenvalues ascend
+        basis_Pd = vectors_PP.flip(1)[:, : code_width - 1]
+        return cls(mean_P, basis_Pd / (centred_MP @ basis_Pd).norm(dim=1).mean())
 
-    def _revive(self, latents_Mc: Tensor) -> None:
-        """Puts some of the useless codes onto latents, with an average share of the choices.
+    def directions(self, patches_MP: Tensor) -> Tensor:
+        """Unit vectors [M, c]."""
+        components_Md = (patches_MP - self.mean_P) @ self.basis_Pd
+        return F.normalize(F.pad(components_Md, (0, 1), value=1.0), dim=1)
 
-        Latents are drawn by the square of their distance to the nearest code (k-means++).
-        """
-        idle_K = self._idle()
-        share = float(self.counts_K.mean()) or len(latents_Mc) / len(self.counts_K)
-        distance_M = latents_Mc.new_ones(len(latents_Mc))
-        if not idle_K.all():
-            busy_c = F.normalize(self.sums_Kc[~idle_K], dim=-1)
-            distance_M = (1 - (latents_Mc @ busy_c.mT).amax(dim=-1)).clamp(min=1e-6)
-        moved_n = idle_K.nonzero()[:MOVED_AT_ONCE, 0]
-        if not len(moved_n):
-            return
-        place_n = torch.multinomial(
-            distance_M, len(moved_n), replacement=True, generator=self.generator
-        )
-        jitter_nc = torch.empty_like(latents_Mc[place_n]).normal_(generator=self.generator)
-        codes_nc = F.normalize(latents_Mc[place_n] + JITTER * jitter_nc, dim=-1)
-        self.sums_Kc[moved_n] = codes_nc * share
-        self.counts_K[moved_n] = share
+    def latents(self, pixels_B3HW: Tensor) -> Tensor:
+        """What a perfect encoder would give: [B, c, h, w]."""
+        patch = int((len(self.mean_P) / 3) ** 0.5)
+        patches_BPhw = F.pixel_unshuffle(pixels_B3HW, patch)
+        grid = (len(pixels_B3HW), *patches_BPhw.shape[2:])
+        patches_MP = patches_BPhw.permute(0, 2, 3, 1).flatten(0, 2)
+        return self.directions(patches_MP).unflatten(0, grid).permute(0, 3, 1, 2)
 
-    def _idle(self) -> Tensor:
-        """Which codes are hardly used, or the less used of two that nearly coincide: bool [K]."""
-        idle_K = self.counts_K <= TOO_RARE * self.counts_K.mean()
-        codes_Kc = F.normalize(self.sums_Kc, dim=-1)
-        nearest_K, other_K = (codes_Kc @ codes_Kc.mT).fill_diagonal_(-1).max(dim=-1)
-        repeats_K = (1 - nearest_K < TOO_NEAR) & (self.counts_K <= self.counts_K[other_K])
-        self.sums_Kc[repeats_K] = 0
-        self.counts_K[repeats_K] = 0
-        return idle_K | repeats_K
 
-    def use(self) -> float:
-        """Share of the codes that are chosen at least a tenth as often as the average."""
-        if not self.counts_K.any():
-            return 0.0
-        return float((self.counts_K > 0.1 * self.counts_K.mean()).float().mean())
+def find_codes(directions_Mc: Tensor, num_codes: int, *, rounds: int, seed: int) -> Tensor:
+    """Spherical k-means: unit codes [K, c]. A code that nobody chose moves to a far direction."""
+    generator = torch.Generator(directions_Mc.device).manual_seed(seed)
+    order_M = torch.randperm(len(directions_Mc), generator=generator, device=directions_Mc.device)
+    codes_Kc = directions_Mc[order_M[:num_codes]]
+    for _ in range(rounds):
+        nearness_M, ids_M = nearest_code(directions_Mc, codes_Kc)
+        sums_Kc = torch.zeros_like(codes_Kc).index_add_(0, ids_M, directions_Mc)
+        idle_K = torch.bincount(ids_M, minlength=num_codes) == 0
+        if idle_K.any():
+            far_M = (1 - nearness_M).clamp(min=0)
+            place = torch.multinomial(far_M, int(idle_K.sum()), generator=generator)
+            sums_Kc[idle_K] = directions_Mc[place]
+        codes_Kc = F.normalize(sums_Kc, dim=1)
+    return codes_Kc
 
-    def state_dict(self) -> dict[str, Tensor]:
-        return {"sums": self.sums_Kc, "counts": self.counts_K}
 
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        self.sums_Kc.copy_(state["sums"])
-        self.counts_K.copy_(state["counts"])
-        with torch.no_grad():
-            self.codebook.embedding.weight.copy_(F.normalize(self.sums_Kc, dim=-1))
+def nearest_code(directions_Mc: Tensor, codes_Kc: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosine and index of the code nearest to each direction: [M], [M]."""
+    found = [(chunk @ codes_Kc.mT).max(dim=1) for chunk in directions_Mc.split(CHUNK)]
+    return torch.cat([best.values for best in found]), torch.cat([best.indices for best in found])

@@ -7,9 +7,9 @@ from janus.training.run import read_log
 
 # Stage -> the figures of its log that are losses.
 LOSSES = {
-    "codes": ("pixels", "edges", "commitment", "constancy"),
-    "encoder": ("patches",),
+    "looking": ("patches",),
     "joint": ("text", "image"),
+    "encoder": ("total",),
     "decoder": ("pixels", "edges"),
 }
 

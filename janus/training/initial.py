@@ -7,6 +7,7 @@ the VQ tokenizer: its latents would all point the same way, and the codebook wou
 import torch
 from torch import nn
 
+from janus.model.model import JanusModel
 from janus.model.moe import Experts, Router
 from janus.model.transformer import Transformer
 
@@ -46,3 +47,14 @@ def initialise_linears(model: nn.Module) -> None:
         for name, parameter in transformer.named_parameters():
             if name.endswith(("o_proj.weight", "down_proj.weight", "down_proj")):
                 parameter.mul_((2 * len(transformer.layers)) ** -0.5)
+
+
+@torch.no_grad()
+def start_from_codes(model: JanusModel) -> None:
+    """Codes that look alike start alike, where they enter the transformer and where they leave."""
+    codes_Kc = model.vqmodel.quantize.unit_codes().float()
+    width = codes_Kc.shape[1]
+    model.generation_embeddings.weight.copy_(codes_Kc * width**0.5)
+    head_KD = model.generation_head.vision_head.weight
+    mixing_cD = torch.randn(width, head_KD.shape[1]).to(codes_Kc) * head_KD.shape[1] ** -0.5
+    head_KD.mul_(0.3).add_(codes_Kc @ mixing_cD)

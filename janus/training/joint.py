@@ -7,7 +7,7 @@ and ignored: attention is causal, so they change nothing before them.
 
 # B dialogues of T ids, C drawings with prompts of P ids, I image tokens, D width
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -47,8 +47,12 @@ def train_joint(
     run: Run,
     *,
     image_token_id: int,
+    encode: Callable[[Tensor], Tensor],
 ) -> None:
-    """Trains in place; resumes from the run's newest state, where `batches` must start too."""
+    """Trains in place; resumes from the run's newest state, where `batches` must start too.
+
+    `encode` gives the ids [C, I] of pictures to draw, which `model.vqmodel.encode` does also.
+    """
     optimizer = MasterAdamW(trained_parameters(model), weight_decay=settings.weight_decay)
     balance = ExpertBalance(model, settings.balance_rate)
     first = _resume(run, model, optimizer)
@@ -57,7 +61,7 @@ def train_joint(
         with sdpa_kernel(SDPBackend.MATH):  # for rows this short, faster than the fused kernel
             words = dialogue_loss(model, batch, balance, image_token_id)
             (settings.text_weight * words).backward()
-            codes = drawing_loss(model, batch, balance)
+            codes = drawing_loss(model, batch, balance, encode(batch.drawn_C3SS))
             codes.backward()
         norm = optimizer.step(
             warmup_cosine(step, peak=settings.peak_lr, warmup=settings.warmup, total=settings.steps)
@@ -93,10 +97,10 @@ def dialogue_loss(
     return text_loss(model, hidden_ND, batch.dialogue_targets_BT.flatten())
 
 
-def drawing_loss(model: JanusModel, batch: JointBatch, balance: ExpertBalance) -> Tensor:
+def drawing_loss(
+    model: JanusModel, batch: JointBatch, balance: ExpertBalance, ids_CI: Tensor
+) -> Tensor:
     """Cross-entropy of the image ids that follow prompts."""
-    with torch.no_grad():
-        ids_CI = model.vqmodel.encode(batch.drawn_C3SS)
     num_rows, num_ids = ids_CI.shape
     prompt_CPD = model.embed_text(batch.prompt_ids_CP)
     tail_CID = prompt_CPD.new_zeros(num_rows, num_ids - 1, prompt_CPD.shape[-1])

@@ -25,8 +25,12 @@ OPTIONS = {
     "weights list": f"{RESULTS} {MESSAGES}",
     "weights get": f"--offline {RESULTS} {MESSAGES}",
     "weights verify": f"{RESULTS} {MESSAGES}",
+    "weights upcycle": "--recipe --slices --experts --experts-per-token --shared --copies "
+    f"--first-dense --seed --offline {RESULTS} {MESSAGES}",
     "eval parity": f"--dtype --device --tokens --offline {RESULTS} {MESSAGES}",
-    "eval emoji": f"--scenes --drawings --sheet {MODEL} {RESULTS} {MESSAGES}",
+    "eval emoji": f"--scenes --drawings --sheet --shuffle-routers {MODEL} {RESULTS} {MESSAGES}",
+    "eval routing": "--scenes --see --draw --picture --shuffle --device --dtype --offline "
+    f"{RESULTS} {MESSAGES}",
     "train emoji": f"--out --run {RESULTS} {MESSAGES}",
 }
 

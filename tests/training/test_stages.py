@@ -13,18 +13,20 @@ from janus.model.model import JanusModel
 from janus.prompts.chat import ChatTemplate, PromptStyle
 from janus.prompts.tokenizer import JanusTokenizer
 from janus.training.balance import ExpertBalance
-from janus.training.codebook import MovingCodebook
+from janus.training.codebook import PatchSpace, find_codes, nearest_code
 from janus.training.emoji.batches import Dialogues, LabelledPictures, Pictures, SceneBatches
 from janus.training.emoji.sprites import Sprites
-from janus.training.encoder import EncoderTraining, train_encoder
 from janus.training.image_tokenizer import (
-    CodesTraining,
-    DecoderTraining,
-    train_codes,
+    CodebookTraining,
+    TokenizerTraining,
+    encode,
+    train_codebook,
     train_decoder,
+    train_encoder,
 )
 from janus.training.initial import initialise_convolutions, initialise_linears
 from janus.training.joint import JointTraining, dialogue_loss, drawing_loss, train_joint
+from janus.training.looking import LookingTraining, train_looking
 from janus.training.losses import NO_TARGET
 from janus.training.optimizer import MasterAdamW, warmup_cosine
 from janus.training.run import Run, read_log
@@ -53,15 +55,20 @@ def dialogues(sprites: Sprites, template: ChatTemplate) -> SceneBatches:
     return SceneBatches(Dialogues(SIZE, template, num_seen=3), sprites, 7, seed=1, steps=50)
 
 
-def codes_stage(steps: int) -> CodesTraining:
-    return CodesTraining(
-        steps=steps,
-        peak_lr=5e-3,
-        warmup=2,
-        steps_without_codebook=4,
-        log_every=2,
-        save_every=6,
-        painter_width=32,
+@pytest.fixture
+def pictures(sprites: Sprites) -> torch.Tensor:
+    return SceneBatches(Pictures(SIZE), sprites, 6, seed=0, steps=1)[0]
+
+
+@pytest.fixture
+def space(model: JanusModel, pictures: torch.Tensor, tmp_path: Path) -> PatchSpace:
+    settings = CodebookTraining(num_batches=1, rounds=5)
+    return train_codebook(model.vqmodel, [pictures], settings, Run(tmp_path, "codebook"))
+
+
+def tokenizer_stage(steps: int) -> TokenizerTraining:
+    return TokenizerTraining(
+        steps=steps, batch_size=6, peak_lr=5e-3, warmup=2, log_every=2, save_every=6
     )
 
 
@@ -69,54 +76,69 @@ def joint_stage(steps: int) -> JointTraining:
     return JointTraining(steps=steps, warmup=2, log_every=1, save_every=3)
 
 
-def test_the_codes_learn_and_resume(model: JanusModel, sprites: Sprites, tmp_path: Path):
-    batches = SceneBatches(Pictures(SIZE), sprites, 4, seed=0, steps=24)
-    run = Run(tmp_path, "codes")
-    train_codes(model.vqmodel, [batches[0]] * 12, codes_stage(24), run)
+def test_codes_spread_over_what_differs():
+    """Nine in ten directions are the same: they get few codes, the others get one each."""
+    directions_Mc = F.normalize(torch.randn(200, 8, generator=torch.manual_seed(0)), dim=-1)
+    directions_Mc[20:] = directions_Mc[0]
+    codes_Kc = find_codes(directions_Mc, 32, rounds=40, seed=0)
+    nearness_M, _ = nearest_code(directions_Mc, codes_Kc)
+    assert torch.allclose(nearness_M, torch.ones(200), atol=1e-5)
+
+
+def test_a_code_depends_on_its_patch_alone(
+    model: JanusModel, pictures: torch.Tensor, space: PatchSpace
+):
+    ids_BN = encode(model.vqmodel, space, pictures)
+    changed = pictures.clone()
+    changed[..., 8:] = -0.3  # all but the first column of patches
+    ids_Bhw = ids_BN.unflatten(1, (SIZE // 8, -1))
+    changed_Bhw = encode(model.vqmodel, space, changed).unflatten(1, (SIZE // 8, -1))
+    assert torch.equal(changed_Bhw[..., 0], ids_Bhw[..., 0])
+    assert not torch.equal(changed_Bhw, ids_Bhw)
+
+
+def test_a_codebook_is_kept(model: JanusModel, space: PatchSpace, tmp_path: Path):
+    codes_Kc = model.vqmodel.quantize.unit_codes().clone()
+    model.vqmodel.quantize.embedding.weight.data.zero_()
+    again = train_codebook(model.vqmodel, [], CodebookTraining(), Run(tmp_path, "codebook"))
+    assert torch.equal(model.vqmodel.quantize.unit_codes(), codes_Kc)
+    assert torch.equal(again.basis_Pd, space.basis_Pd)
+
+
+def test_the_vq_encoder_learns_and_resumes(
+    model: JanusModel, pictures: torch.Tensor, space: PatchSpace, tmp_path: Path
+):
+    run = Run(tmp_path, "encoder")
+    train_encoder(model.vqmodel, [pictures] * 12, space, tokenizer_stage(24), run)
     assert run.next_step == 12
-    train_codes(model.vqmodel, [batches[0]] * 12, codes_stage(24), run)
-    records = read_log(tmp_path, "codes")
+    train_encoder(model.vqmodel, [pictures] * 12, space, tokenizer_stage(24), run)
+    records = read_log(tmp_path, "encoder")
     assert [record["step"] for record in records] == list(range(2, 25, 2))
-    assert records[-1]["pixels"] < 0.95 * records[0]["pixels"]
-    assert records[-1]["codebook_use"] > 0.3
-    assert model.vqmodel.encode(batches[0]).unique().numel() > 4
+    assert records[-1]["total"] < 0.7 * records[0]["total"]
 
 
-def test_codes_spread_over_what_differs(model: JanusModel):
-    """Nine in ten latents are the same: they get few codes, the others get one each."""
-    codebook = MovingCodebook(model.vqmodel.quantize, decay=0.9)
-    num_codes, width = codebook.sums_Kc.shape
-    latents_Mc = F.normalize(torch.randn(200, width, generator=torch.manual_seed(0)), dim=-1)
-    latents_Mc[20:] = latents_Mc[0]
-    latents_Bchw = latents_Mc.view(2, 10, 10, width).permute(0, 3, 1, 2)
-    for _ in range(40):
-        nearest_Bchw = codebook.follow(latents_Bchw, revive=True)
-    assert torch.allclose(nearest_Bchw, latents_Bchw, atol=0.05)
-    same_K = model.vqmodel.quantize.unit_codes() @ latents_Mc[0] > 0.99
-    assert same_K.sum() < num_codes / 4
-
-
-def test_the_encoder_learns_what_patches_show(model: JanusModel, sprites: Sprites, tmp_path: Path):
+def test_looking_learns_what_patches_show(model: JanusModel, sprites: Sprites, tmp_path: Path):
     batches = SceneBatches(LabelledPictures(SIZE, 8), sprites, 4, seed=0, steps=30)
     pixels_B3SS, labels_BN = batches[0]
     assert labels_BN.shape == (4, 16)
     assert (labels_BN == len(sprites)).any(dim=1).all()  # background
     assert (labels_BN < len(sprites)).any(dim=1).all()
-    settings = EncoderTraining(steps=30, warmup=2, log_every=1)
-    run = Run(tmp_path, "encoder")
-    train_encoder(
+    settings = LookingTraining(steps=30, warmup=2, log_every=1)
+    run = Run(tmp_path, "looking")
+    train_looking(
         model.vision_model, len(sprites) + 1, [(pixels_B3SS, labels_BN)] * 30, settings, run
     )
-    records = read_log(tmp_path, "encoder")
+    records = read_log(tmp_path, "looking")
     assert records[-1]["patches"] < 0.5 * records[0]["patches"]
 
 
-def test_the_decoder_learns_and_no_id_changes(model: JanusModel, sprites: Sprites, tmp_path: Path):
-    pixels_B3SS = SceneBatches(Pictures(SIZE), sprites, 4, seed=0, steps=1)[0]
-    before = model.vqmodel.encode(pixels_B3SS)
-    settings = DecoderTraining(steps=16, warmup=2, log_every=1)
-    train_decoder(model.vqmodel, [pixels_B3SS] * 16, settings, Run(tmp_path, "decoder"))
-    assert torch.equal(model.vqmodel.encode(pixels_B3SS), before)
+def test_the_decoder_learns_and_no_id_changes(
+    model: JanusModel, pictures: torch.Tensor, space: PatchSpace, tmp_path: Path
+):
+    before = model.vqmodel.encode(pictures)
+    run = Run(tmp_path, "decoder")
+    train_decoder(model.vqmodel, [pictures] * 16, space, tokenizer_stage(16), run)
+    assert torch.equal(model.vqmodel.encode(pictures), before)
     records = read_log(tmp_path, "decoder")
     assert records[-1]["pixels"] < 0.8 * records[0]["pixels"]
 
@@ -126,7 +148,14 @@ def test_both_directions_learn(
 ):
     batches = [dialogues[0]] * 15
     run = Run(tmp_path, "joint")
-    train_joint(model, batches, joint_stage(15), run, image_token_id=vocabulary.special.image)
+    train_joint(
+        model,
+        batches,
+        joint_stage(15),
+        run,
+        image_token_id=vocabulary.special.image,
+        encode=model.vqmodel.encode,
+    )
     records = read_log(tmp_path, "joint")
     assert records[-1]["text"] < 0.8 * records[0]["text"]
     assert records[-1]["image"] < records[0]["image"]
@@ -148,6 +177,7 @@ def test_an_interrupted_run_ends_as_the_whole_one(
                 joint_stage(6),
                 Run(tmp_path / folder, "joint"),
                 image_token_id=image,
+                encode=model.vqmodel.encode,
             )
         return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
@@ -170,6 +200,7 @@ def test_what_follows_a_row_changes_nothing(
 ):
     """Losses with padding equal the mean of the losses of each row alone."""
     batch, balance = dialogues[4], ExpertBalance(model, 0.0)
+    ids_CI = model.vqmodel.encode(batch.drawn_C3SS)
     losses = []
     for i in range(len(batch.prompt_ids_CP)):
         length = int(batch.prompt_lengths_C[i])
@@ -181,8 +212,8 @@ def test_what_follows_a_row_changes_nothing(
             prompt_ids_CP=batch.prompt_ids_CP[i : i + 1, :length],
             prompt_lengths_C=batch.prompt_lengths_C[i : i + 1],
         )
-        losses.append(drawing_loss(model, alone, balance).item())
-    together = drawing_loss(model, batch, balance).item()
+        losses.append(drawing_loss(model, alone, balance, ids_CI[i : i + 1]).item())
+    together = drawing_loss(model, batch, balance, ids_CI).item()
     assert together == pytest.approx(np.mean(losses), rel=1e-5)
 
 
@@ -211,7 +242,7 @@ def test_drawing_loss_is_the_models_own_likelihood(model: JanusModel, dialogues:
             prompt_ids_CP=prompt[None],
             prompt_lengths_C=batch.prompt_lengths_C[:1],
         )
-        loss = drawing_loss(model, one, ExpertBalance(model, 0.0)).item()
+        loss = drawing_loss(model, one, ExpertBalance(model, 0.0), ids[None]).item()
     assert loss == pytest.approx(total / len(ids), rel=1e-4)
 
 

@@ -22,6 +22,14 @@ def test_reads_what_transformers_writes(tiny_experts: tuple[Any, Path]) -> None:
     assert all(torch.equal(tensors[name], tensor) for name, tensor in state.items())
 
 
+def test_experts_are_wanted_by_the_name_of_them_all(tiny_experts: tuple[Any, Path]) -> None:
+    model, folder = tiny_experts
+    name = "model.language_model.layers.1.mlp.experts.gate_up_proj"
+    ((found, tensor),) = Checkpoint.open(folder).tensors(lambda canonical: canonical == name)
+    assert found == name
+    assert torch.equal(tensor, model.state_dict()[name])
+
+
 def test_writes_what_transformers_writes(tiny_experts: tuple[Any, Path], tmp_path: Path) -> None:
     model, folder = tiny_experts
     ours = tmp_path / "ours"

@@ -40,6 +40,17 @@ def test_there_and_back_loses_only_the_unused(
     assert all(torch.equal(tensor, tiny_original[name]) for name, tensor in back.items())
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_only_what_is_wanted_is_read(
+    form: str, save_original: Callable[[str], Path], tiny_original: dict[str, Tensor]
+) -> None:
+    wanted = {"model.vision_model.encoder.layers.1.self_attn.k_proj.weight", "lm_head.weight"}
+    tensors = dict(Checkpoint.open(save_original(form)).tensors(wanted.__contains__))
+    expected = dict(canonical_tensors(tiny_original.items()))
+    assert tensors.keys() == wanted
+    assert all(torch.equal(tensors[name], expected[name]) for name in wanted)
+
+
 def test_size_is_that_of_the_weights(save_original: Callable[[str], Path]) -> None:
     folder = save_original("bin shards")
     files = list(folder.glob("pytorch_model-*.bin"))

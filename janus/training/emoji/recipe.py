@@ -6,9 +6,9 @@ from janus.config import (
     LatentAttentionConfig,
     TransformerConfig,
 )
-from janus.training.encoder import EncoderTraining
-from janus.training.image_tokenizer import CodesTraining, DecoderTraining
+from janus.training.image_tokenizer import CodebookTraining, TokenizerTraining
 from janus.training.joint import JointTraining
+from janus.training.looking import LookingTraining
 from vision.config import CodebookConfig, VisionConfig
 
 IMAGE_SIZE = 64
@@ -50,7 +50,8 @@ def emoji_config(image_token_id: int) -> JanusConfig:
             projection_dim=WIDTH,
         ),
         codebook=CodebookConfig(
-            num_embeddings=2048,
+            num_embeddings=4096,
+            embed_dim=16,
             latent_channels=64,
             base_channels=64,
             channel_multiplier=(1, 1, 1, 3),
@@ -62,7 +63,8 @@ def emoji_config(image_token_id: int) -> JanusConfig:
 
 
 # Budgets for two CPU cores; a longer run only needs larger numbers here.
-CODES = CodesTraining(steps=4000)
-ENCODER = EncoderTraining(steps=2500)
-JOINT = JointTraining(steps=4500)
-DECODER = DecoderTraining(steps=6000)
+CODEBOOK = CodebookTraining()
+LOOKING = LookingTraining(steps=2500)
+JOINT = JointTraining(steps=3000)
+ENCODER = TokenizerTraining(steps=2000, batch_size=16)
+DECODER = TokenizerTraining(steps=6000, batch_size=8)

@@ -1,4 +1,4 @@
-"""Trains janus-emoji from nothing: codes, encoder, both directions jointly, decoder.
+"""Trains janus-emoji from nothing: codebook, looking, both directions jointly, VQ networks.
 
 One call repeats the published weights within noise. Every stage saves its state as it goes; the
 same call after an interruption goes on where it stopped. No network, no data beside the sprites.
@@ -7,6 +7,7 @@ same call after an interruption goes on where it stopped. No network, no data be
 import logging
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,14 +18,16 @@ from janus.model.model import JanusModel
 from janus.pipeline import Janus
 from janus.prompts.chat import ChatTemplate, PromptStyle
 from janus.prompts.tokenizer import JanusTokenizer
+from janus.training.codebook import PatchSpace
 from janus.training.curves import plot_curves
 from janus.training.emoji.batches import Dialogues, LabelledPictures, Pictures, SceneBatches
 from janus.training.emoji.recipe import (
-    CODES,
+    CODEBOOK,
     DECODER,
     ENCODER,
     IMAGE_SIZE,
     JOINT,
+    LOOKING,
     PATCH_SIZE,
     SEED,
     VOCAB_SIZE,
@@ -32,15 +35,21 @@ from janus.training.emoji.recipe import (
 )
 from janus.training.emoji.sprites import Sprites, load_sprites
 from janus.training.emoji.vocabulary import train_vocabulary
-from janus.training.encoder import EncoderTraining, train_encoder
 from janus.training.image_tokenizer import (
-    CodesTraining,
-    DecoderTraining,
-    train_codes,
+    CodebookTraining,
+    TokenizerTraining,
+    encode,
+    train_codebook,
     train_decoder,
+    train_encoder,
 )
-from janus.training.initial import initialise_convolutions, initialise_linears
+from janus.training.initial import (
+    initialise_convolutions,
+    initialise_linears,
+    start_from_codes,
+)
 from janus.training.joint import JointTraining, train_joint
+from janus.training.looking import LookingTraining, train_looking
 from janus.training.run import Run
 
 NAME = "janus-emoji"
@@ -53,10 +62,11 @@ def train(
     output: str | os.PathLike[str],
     run: str | os.PathLike[str],
     *,
-    codes_stage: CodesTraining = CODES,
-    encoder_stage: EncoderTraining = ENCODER,
+    codebook_stage: CodebookTraining = CODEBOOK,
+    looking_stage: LookingTraining = LOOKING,
     joint_stage: JointTraining = JOINT,
-    decoder_stage: DecoderTraining = DECODER,
+    encoder_stage: TokenizerTraining = ENCODER,
+    decoder_stage: TokenizerTraining = DECODER,
     device: str | torch.device = "auto",
 ) -> Janus:
     """Trains in folder `run` (states, log.jsonl, curves.png) and writes the model to `output`."""
@@ -65,10 +75,11 @@ def train(
     tokenizer = train_vocabulary(sprites, size=VOCAB_SIZE, seed=SEED)
     style = PromptStyle.of_checkpoint(tokenizer, STYLE_SETTINGS)
     model = _new_model(tokenizer).to(choose_device(device))
-    _learn_codes(model, sprites, codes_stage, Run(run, "codes"))
-    _learn_to_look(model, sprites, encoder_stage, Run(run, "encoder"))
-    _learn_jointly(model, sprites, tokenizer, style, joint_stage, Run(run, "joint"))
-    _learn_to_paint(model, sprites, decoder_stage, Run(run, "decoder"))
+    space = _find_codes(model, sprites, codebook_stage, Run(run, "codebook"))
+    _learn_to_look(model, sprites, looking_stage, Run(run, "looking"))
+    _learn_jointly(model, sprites, tokenizer, style, space, joint_stage, Run(run, "joint"))
+    _learn_to_encode(model, sprites, space, encoder_stage, Run(run, "encoder"))
+    _learn_to_paint(model, sprites, space, decoder_stage, Run(run, "decoder"))
     plot_curves(Path(run), Path(run) / "curves.png")
     janus = Janus(model.eval().requires_grad_(False), tokenizer, style, name=NAME)
     janus.save_pretrained(output)
@@ -87,16 +98,20 @@ def _new_model(tokenizer: JanusTokenizer) -> JanusModel:
     return model
 
 
-def _learn_codes(model: JanusModel, sprites: Sprites, settings: CodesTraining, run: Run) -> None:
-    log.info("stage 1 of 4: VQ encoder and codebook, %d steps", settings.steps)
-    batches = _pictures(sprites, settings, SEED, run.next_step)
-    train_codes(model.vqmodel, batches, settings, run)
+def _find_codes(
+    model: JanusModel, sprites: Sprites, settings: CodebookTraining, run: Run
+) -> PatchSpace:
+    log.info("stage 1 of 5: codebook")
+    batches = _pictures(sprites, settings.batch_size, SEED, range(settings.num_batches))
+    space = train_codebook(model.vqmodel, batches, settings, run)
+    start_from_codes(model)
+    return space
 
 
 def _learn_to_look(
-    model: JanusModel, sprites: Sprites, settings: EncoderTraining, run: Run
+    model: JanusModel, sprites: Sprites, settings: LookingTraining, run: Run
 ) -> None:
-    log.info("stage 2 of 4: vision encoder, %d steps", settings.steps)
+    log.info("stage 2 of 5: vision encoder, %d steps", settings.steps)
     batches = SceneBatches(
         LabelledPictures(IMAGE_SIZE, PATCH_SIZE),
         sprites,
@@ -104,7 +119,7 @@ def _learn_to_look(
         SEED + 3,
         settings.steps,
     )
-    train_encoder(model.vision_model, len(sprites) + 1, batches.ahead(run.next_step), settings, run)
+    train_looking(model.vision_model, len(sprites) + 1, batches.ahead(run.next_step), settings, run)
 
 
 def _learn_jointly(
@@ -112,10 +127,11 @@ def _learn_jointly(
     sprites: Sprites,
     tokenizer: JanusTokenizer,
     style: PromptStyle,
+    space: PatchSpace,
     settings: JointTraining,
     run: Run,
 ) -> None:
-    log.info("stage 3 of 4: seeing and drawing, %d steps", settings.steps)
+    log.info("stage 3 of 5: seeing and drawing, %d steps", settings.steps)
     template = ChatTemplate(
         tokenizer,
         style,
@@ -135,19 +151,28 @@ def _learn_jointly(
         settings,
         run,
         image_token_id=tokenizer.special.image,
+        encode=partial(encode, model.vqmodel, space),
     )
 
 
-def _learn_to_paint(
-    model: JanusModel, sprites: Sprites, settings: DecoderTraining, run: Run
+def _learn_to_encode(
+    model: JanusModel, sprites: Sprites, space: PatchSpace, settings: TokenizerTraining, run: Run
 ) -> None:
-    log.info("stage 4 of 4: VQ decoder, %d steps", settings.steps)
-    batches = _pictures(sprites, settings, SEED + 2, run.next_step)
-    train_decoder(model.vqmodel, batches, settings, run)
+    log.info("stage 4 of 5: VQ encoder, %d steps", settings.steps)
+    steps = range(run.next_step, settings.steps)
+    batches = _pictures(sprites, settings.batch_size, SEED + 4, steps)
+    train_encoder(model.vqmodel, batches, space, settings, run)
 
 
-def _pictures(
-    sprites: Sprites, settings: DecoderTraining, seed: int, first_step: int
-) -> Iterator[torch.Tensor]:
-    scenes = SceneBatches(Pictures(IMAGE_SIZE), sprites, settings.batch_size, seed, settings.steps)
-    return scenes.ahead(first_step)
+def _learn_to_paint(
+    model: JanusModel, sprites: Sprites, space: PatchSpace, settings: TokenizerTraining, run: Run
+) -> None:
+    log.info("stage 5 of 5: VQ decoder, %d steps", settings.steps)
+    steps = range(run.next_step, settings.steps)
+    batches = _pictures(sprites, settings.batch_size, SEED + 2, steps)
+    train_decoder(model.vqmodel, batches, space, settings, run)
+
+
+def _pictures(sprites: Sprites, batch_size: int, seed: int, steps: range) -> Iterator[torch.Tensor]:
+    scenes = SceneBatches(Pictures(IMAGE_SIZE), sprites, batch_size, seed, steps.stop)
+    return scenes.ahead(steps.start)

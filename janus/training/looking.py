@@ -18,7 +18,7 @@ from vision.encoder import VisionEncoder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EncoderTraining:
+class LookingTraining:
     """Every knob of the stage."""
 
     steps: int
@@ -29,11 +29,11 @@ class EncoderTraining:
     save_every: int = 250
 
 
-def train_encoder(
+def train_looking(
     encoder: VisionEncoder,
     num_classes: int,
     batches: Iterable[tuple[Tensor, Tensor]],
-    settings: EncoderTraining,
+    settings: LookingTraining,
     run: Run,
 ) -> None:
     """Trains in place. Resumes from the run's newest state, where `batches` must start too."""

@@ -22,7 +22,7 @@ VOCABULARY = len(byte_tokenizer())
 def write_dense(
     folder: Path, layout: Layout = "transformers", dtype: torch.dtype = torch.float32
 ) -> Path:
-    """Random weights; in the original layout two .bin files, with each layer's tensors in both."""
+    """Random weights; in the original layout two files, with each layer's tensors in both."""
     config = _original_config()
     janus = small_janus(dense_config() if layout == "transformers" else read_config(config))
     janus.model.to(dtype)
@@ -32,7 +32,7 @@ def write_dense(
     write_settings(folder, config, janus.tokenizer.to_json())
     state = janus.model.state_dict().items()
     tensors = original_tensors((canonical_name(name), tensor) for name, tensor in state)
-    write_weights(folder, dict(tensors), "bin shards")
+    write_weights(folder, dict(tensors), "safetensors shards")
     return folder
 
 

@@ -59,8 +59,9 @@ class Checkpoint:
 
         A tensor's memory is mapped from its file, and keeps that file mapped while it lives.
         """
-        names = {name for name in self._stored() if any(map(wanted, self._canonical_names(name)))}
-        stored = chain.from_iterable(read_tensors(file, names.__contains__) for file in self.files)
+        names = self._stored()
+        chosen = {name for name in names if any(map(wanted, self._canonical_names(name)))}
+        stored = chain.from_iterable(read_tensors(file, chosen.__contains__) for file in self.files)
         return (pair for pair in self._canonical(stored, names) if wanted(pair[0]))
 
     def _stored(self) -> dict[str, Tensor]:

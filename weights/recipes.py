@@ -111,7 +111,8 @@ class Isoflop(Recipe):
 
     A copy is a group of experts with equal router rows, so equal gates. Where all experts of every
     kept group are used, the gates of the copies add up to one and so the copies to the original,
-    up to rounding, whatever the selection bias. With one copy a token costs what it did before.
+    up to rounding, whatever the selection bias. With one copy a token costs what it did before;
+    no gradient then reaches the choice between copies, only that within one.
     """
 
     name = "isoflop"

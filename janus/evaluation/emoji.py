@@ -51,11 +51,13 @@ def take_exam(model: Janus, *, num_scenes: int = 200, num_drawings: int = 100) -
     return Exam({name: float(np.mean(values)) for name, values in sorted(marks.items())}, drawings)
 
 
-def _scenes(sprites: Sprites, number: int, kind: str | None) -> Iterator[Scene]:
+def _scenes(
+    sprites: Sprites, number: int, kind: str | None, *, on_grid: bool = False
+) -> Iterator[Scene]:
     rng = np.random.default_rng((EXAM_SEED, KINDS.index(kind) if kind else len(KINDS)))
     mix = {kind: 1.0} if kind else {"single": 0.5, "count": 0.25, "relation": 0.25}
     for _ in range(number):
-        yield sample_scene(rng, sprites, True, mix)
+        yield sample_scene(rng, sprites, True, mix, on_grid=on_grid)
 
 
 def _mark_seeing(
@@ -101,7 +103,7 @@ def _mark_drawing(
 def _mark_limits(
     model: Janus, kind: str, sprites: Sprites, number: int, marks: dict[str, list[bool]]
 ) -> None:
-    for scene in _scenes(sprites, number, kind):
+    for scene in _scenes(sprites, number, kind, on_grid=True):  # as pictures are drawn
         true = render(scene, sprites, model.image_size)
         pixels = to_batch([true], model.image_size).to(model.device)
         painted = model.model.vqmodel.decode(model.model.vqmodel.encode(pixels))

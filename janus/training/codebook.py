@@ -52,14 +52,16 @@ def find_codes(directions_Mc: Tensor, num_codes: int, *, rounds: int, seed: int)
     """Spherical k-means: unit codes [K, c]. A code that nobody chose moves to a far direction."""
     generator = torch.Generator(directions_Mc.device).manual_seed(seed)
     order_M = torch.randperm(len(directions_Mc), generator=generator, device=directions_Mc.device)
-    codes_Kc = directions_Mc[order_M[:num_codes]]
+    # With fewer directions than codes, some codes start, and stay, the same.
+    repeats = -(-num_codes // len(order_M))
+    codes_Kc = directions_Mc[order_M.repeat(repeats)[:num_codes]]
     for _ in range(rounds):
         nearness_M, ids_M = nearest_code(directions_Mc, codes_Kc)
         sums_Kc = torch.zeros_like(codes_Kc).index_add_(0, ids_M, directions_Mc)
         idle_K = torch.bincount(ids_M, minlength=num_codes) == 0
         if idle_K.any():
-            far_M = (1 - nearness_M).clamp(min=0)
-            place = torch.multinomial(far_M, int(idle_K.sum()), generator=generator)
+            far_M = (1 - nearness_M).clamp(min=1e-9)
+            place = torch.multinomial(far_M, int(idle_K.sum()), True, generator=generator)
             sums_Kc[idle_K] = directions_Mc[place]
         codes_Kc = F.normalize(sums_Kc, dim=1)
     return codes_Kc

@@ -52,12 +52,14 @@ def template(vocabulary: JanusTokenizer) -> ChatTemplate:
 
 @pytest.fixture(scope="module")
 def dialogues(sprites: Sprites, template: ChatTemplate) -> SceneBatches:
-    return SceneBatches(Dialogues(SIZE, template, num_seen=3), sprites, 7, seed=1, steps=50)
+    return SceneBatches(
+        Dialogues(SIZE, template, num_seen=3), sprites, 1, 50, num_free=3, num_on_grid=4
+    )
 
 
 @pytest.fixture
 def pictures(sprites: Sprites) -> torch.Tensor:
-    return SceneBatches(Pictures(SIZE), sprites, 6, seed=0, steps=1)[0]
+    return SceneBatches(Pictures(SIZE), sprites, 0, 1, num_free=6)[0]
 
 
 @pytest.fixture
@@ -118,7 +120,7 @@ def test_the_vq_encoder_learns_and_resumes(
 
 
 def test_looking_learns_what_patches_show(model: JanusModel, sprites: Sprites, tmp_path: Path):
-    batches = SceneBatches(LabelledPictures(SIZE, 8), sprites, 4, seed=0, steps=30)
+    batches = SceneBatches(LabelledPictures(SIZE, 8), sprites, 0, 30, num_free=4)
     pixels_B3SS, labels_BN = batches[0]
     assert labels_BN.shape == (4, 16)
     assert (labels_BN == len(sprites)).any(dim=1).all()  # background

@@ -24,20 +24,28 @@ Batch = TypeVar("Batch")
 
 @dataclass(frozen=True, slots=True)
 class SceneBatches(Dataset[Batch]):
-    """Item `step` is what `make` builds from the scenes of that step."""
+    """Item `step` is what `make` builds from the scenes of that step.
+
+    Those to look at stand freely. Those to draw stand on the grid of the codes, where an object of
+    one size has the same few codes wherever it is: that makes drawing many times easier to learn.
+    """
 
     make: Callable[[list[Scene], Sprites, np.random.Generator], Batch]
     sprites: Sprites
-    batch_size: int
     seed: int
     steps: int
+    num_free: int = 0
+    num_on_grid: int = 0
 
     def __len__(self) -> int:
         return self.steps
 
     def __getitem__(self, step: int) -> Batch:
         rng = np.random.default_rng((self.seed, step))
-        scenes = [sample_scene(rng, self.sprites, False) for _ in range(self.batch_size)]
+        scenes = [
+            sample_scene(rng, self.sprites, False, on_grid=i >= self.num_free)
+            for i in range(self.num_free + self.num_on_grid)
+        ]
         return self.make(scenes, self.sprites, rng)
 
     def ahead(self, first_step: int) -> Iterator[Batch]:

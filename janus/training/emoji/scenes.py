@@ -45,6 +45,8 @@ RELATION_SIZES = (0.30, 0.42)
 RELATION_JITTER = 0.12  # of each centre, across the axis of the relation
 TRIES = 128  # layouts drawn at once before the pieces are made smaller
 SHRINK = 0.95
+GRID = 8  # cells along a side, for scenes that stand on a grid
+FEWEST_CELLS = 3  # of an object's side
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +89,13 @@ def sample_scene(
     sprites: Sprites,
     held_out: bool,
     mix: Mapping[str, float] = DEFAULT_MIX,
+    *,
+    on_grid: bool = False,
 ) -> Scene:
     """Draw a scene, either one that training may see or one that it never does.
 
-    `mix` weighs the kinds "single", "count" and "relation".
+    `mix` weighs the kinds "single", "count" and "relation". Objects stand anywhere and have any
+    size, or, `on_grid`, fill squares of whole cells.
     """
     weights = np.array([mix.get(kind, 0.0) for kind in KINDS])
     kind = KINDS[int(rng.choice(len(KINDS), p=weights / weights.sum()))]
@@ -99,10 +104,11 @@ def sample_scene(
         names = tuple(sprites[index].name for index in indices)
         if _is_held_out(kind, names, detail, background) == held_out:
             break
+    lay_out = _lay_out_on_grid if on_grid else _lay_out
     return Scene(
         kind=kind,
         background=background,
-        placements=_lay_out(rng, kind, indices, detail),
+        placements=lay_out(rng, kind, indices, detail),
         relation=detail if kind == "relation" else None,
     )
 
@@ -181,6 +187,31 @@ def _lay_out(
     else:
         centres, size = _scatter(rng, int(detail))
     return tuple(Placement(indices[0], float(x), float(y), float(size)) for x, y in centres)
+
+
+def _lay_out_on_grid(
+    rng: np.random.Generator, kind: str, indices: tuple[int, ...], detail: str
+) -> tuple[Placement, ...]:
+    """A free layout moved onto the grid, the first that leaves a cell between its objects."""
+    while True:
+        placements = tuple(map(_to_grid, _lay_out(rng, kind, indices, detail)))
+        centres = np.array([(placement.x, placement.y) for placement in placements])
+        sizes = np.array([placement.size for placement in placements])
+        first, second = np.triu_indices(len(placements), 1)
+        distances = np.abs(centres[first] - centres[second]).max(-1)
+        if (distances > (sizes[first] + sizes[second]) / 2 + 0.5 / GRID).all():
+            return placements
+
+
+def _to_grid(placement: Placement) -> Placement:
+    cells = max(FEWEST_CELLS, round(placement.size * GRID))
+    left, top = (
+        min(max(round(centre * GRID - cells / 2), 0), GRID - cells)
+        for centre in (placement.x, placement.y)
+    )
+    return Placement(
+        placement.sprite, (left + cells / 2) / GRID, (top + cells / 2) / GRID, cells / GRID
+    )
 
 
 def _scatter(rng: np.random.Generator, count: int) -> tuple[np.ndarray, float]:

@@ -115,9 +115,9 @@ def _learn_to_look(
     batches = SceneBatches(
         LabelledPictures(IMAGE_SIZE, PATCH_SIZE),
         sprites,
-        settings.batch_size,
         SEED + 3,
         settings.steps,
+        num_free=settings.batch_size,
     )
     train_looking(model.vision_model, len(sprites) + 1, batches.ahead(run.next_step), settings, run)
 
@@ -141,9 +141,10 @@ def _learn_jointly(
     batches = SceneBatches(
         Dialogues(IMAGE_SIZE, template, settings.num_seen, settings.num_turns),
         sprites,
-        settings.num_seen + settings.num_drawn,
         SEED + 1,
         settings.steps,
+        num_free=settings.num_seen,
+        num_on_grid=settings.num_drawn,
     )
     train_joint(
         model,
@@ -174,5 +175,5 @@ def _learn_to_paint(
 
 
 def _pictures(sprites: Sprites, batch_size: int, seed: int, steps: range) -> Iterator[torch.Tensor]:
-    scenes = SceneBatches(Pictures(IMAGE_SIZE), sprites, batch_size, seed, steps.stop)
+    scenes = SceneBatches(Pictures(IMAGE_SIZE), sprites, seed, steps.stop, num_on_grid=batch_size)
     return scenes.ahead(steps.start)

@@ -16,7 +16,8 @@ class MasterAdamW:
     """AdamW on float32 copies of a module's parameters (arXiv 1711.05101).
 
     Matrices are decayed, vectors (norms, biases) are not. `ema_decay` is the share that the
-    exponential moving average of the weights keeps at each step; see `use_average`.
+    exponential moving average of the weights keeps at each step, less at first, so that the
+    weights of the start are soon forgotten; see `use_average`.
     """
 
     def __init__(
@@ -31,7 +32,7 @@ class MasterAdamW:
         self.parameters = [p for p in parameters if p.requires_grad]
         self.masters = [p.detach().float().clone() for p in self.parameters]
         self.average = [m.clone() for m in self.masters]
-        self.max_norm, self.ema_decay = max_norm, ema_decay
+        self.max_norm, self.ema_decay, self.num_steps = max_norm, ema_decay, 0
         matrices = [m for m in self.masters if m.ndim > 1]
         vectors = [m for m in self.masters if m.ndim <= 1]
         self.adamw = torch.optim.AdamW(
@@ -55,8 +56,11 @@ class MasterAdamW:
         if math.isfinite(norm):
             self.adamw.step()
         _copy(self.masters, self.parameters)
+        self.num_steps += 1
+        # At most a tenth of all steps back, as (1 + n) / (10 + n) in TensorFlow's moving average.
+        decay = min(self.ema_decay, (1 + self.num_steps) / (10 + self.num_steps))
         for average, master in zip(self.average, self.masters, strict=True):
-            average.lerp_(master, 1 - self.ema_decay)
+            average.lerp_(master, 1 - decay)
         return float(norm)
 
     @torch.no_grad()
@@ -65,7 +69,12 @@ class MasterAdamW:
         _copy(self.average, self.parameters)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"masters": self.masters, "average": self.average, "adamw": self.adamw.state_dict()}
+        return {
+            "masters": self.masters,
+            "average": self.average,
+            "adamw": self.adamw.state_dict(),
+            "num_steps": self.num_steps,
+        }
 
     @torch.no_grad()
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -73,6 +82,7 @@ class MasterAdamW:
         _copy(state["average"], self.average)
         _copy(self.masters, self.parameters)
         self.adamw.load_state_dict(state["adamw"])
+        self.num_steps = state["num_steps"]
 
 
 def _copy(source: Iterable[Tensor], target: Iterable[Tensor]) -> None:

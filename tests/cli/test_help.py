@@ -31,7 +31,7 @@ OPTIONS = {
     "eval emoji": f"--scenes --drawings --sheet --shuffle-routers {MODEL} {RESULTS} {MESSAGES}",
     "eval routing": "--scenes --see --draw --picture --shuffle --device --dtype --offline "
     f"{RESULTS} {MESSAGES}",
-    "train emoji": f"--out --run {RESULTS} {MESSAGES}",
+    "train emoji": f"--out --run --device {RESULTS} {MESSAGES}",
 }
 
 

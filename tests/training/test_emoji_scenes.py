@@ -5,6 +5,8 @@ import pytest
 
 from janus.training.emoji.scenes import (
     BACKGROUNDS,
+    FEWEST_CELLS,
+    GRID,
     KINDS,
     Placement,
     Scene,
@@ -77,7 +79,37 @@ def test_pieces_keep_their_distance_and_stay_inside(scenes: list[Scene]) -> None
             assert distance - (first.size + second.size) / 2 >= 0.03
 
 
+def test_on_the_grid_objects_fill_whole_cells_and_leave_one_between(sprites: Sprites) -> None:
+    rng = np.random.default_rng(4)
+    for _ in range(300):
+        scene = sample_scene(rng, sprites, held_out=False, on_grid=True)
+        corners = []
+        for piece in scene.placements:
+            left, top, cells = ((v * GRID) for v in (piece.x, piece.y, piece.size))
+            corner = np.array([left - cells / 2, top - cells / 2])
+            assert np.allclose(corner % 1, 0)
+            assert cells >= FEWEST_CELLS
+            assert corner.min() >= 0
+            assert corner.max() + cells <= GRID
+            corners.append((corner, cells))
+        for (first, wide), (second, wide_too) in combinations(corners, 2):
+            gaps = np.maximum(second - first - wide, first - second - wide_too)
+            assert gaps.max() >= 1
+
+
+def test_on_the_grid_relations_hold_too(sprites: Sprites) -> None:
+    rng = np.random.default_rng(5)
+    mix = {"relation": 1.0}
+    _require_relations(
+        [sample_scene(rng, sprites, held_out=False, mix=mix, on_grid=True) for _ in range(200)]
+    )
+
+
 def test_relations_hold_on_the_canvas(scenes: list[Scene]) -> None:
+    _require_relations(scenes)
+
+
+def _require_relations(scenes: list[Scene]) -> None:
     related = [scene for scene in scenes if scene.relation is not None]
     for scene in related:
         first, second = scene.placements

@@ -6,7 +6,7 @@ same call after an interruption goes on where it stopped. No network, no data be
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -78,8 +78,11 @@ def train(
     space = _find_codes(model, sprites, codebook_stage, Run(run, "codebook"))
     _learn_to_look(model, sprites, looking_stage, Run(run, "looking"))
     _learn_jointly(model, sprites, tokenizer, style, space, joint_stage, Run(run, "joint"))
-    _learn_to_encode(model, sprites, space, encoder_stage, Run(run, "encoder"))
-    _learn_to_paint(model, sprites, space, decoder_stage, Run(run, "decoder"))
+    log.info("stage 4 of 5: VQ encoder, %d steps", encoder_stage.steps)
+    learn_vq = partial(_learn_vq, model, sprites, space)
+    learn_vq(train_encoder, encoder_stage, SEED + 4, Run(run, "encoder"))
+    log.info("stage 5 of 5: VQ decoder, %d steps", decoder_stage.steps)
+    learn_vq(train_decoder, decoder_stage, SEED + 2, Run(run, "decoder"))
     plot_curves(Path(run), Path(run) / "curves.png")
     janus = Janus(model.eval().requires_grad_(False), tokenizer, style, name=NAME)
     janus.save_pretrained(output)
@@ -156,22 +159,18 @@ def _learn_jointly(
     )
 
 
-def _learn_to_encode(
-    model: JanusModel, sprites: Sprites, space: PatchSpace, settings: TokenizerTraining, run: Run
+def _learn_vq(
+    model: JanusModel,
+    sprites: Sprites,
+    space: PatchSpace,
+    learn: Callable[..., None],
+    settings: TokenizerTraining,
+    seed: int,
+    run: Run,
 ) -> None:
-    log.info("stage 4 of 5: VQ encoder, %d steps", settings.steps)
     steps = range(run.next_step, settings.steps)
-    batches = _pictures(sprites, settings.batch_size, SEED + 4, steps)
-    train_encoder(model.vqmodel, batches, space, settings, run)
-
-
-def _learn_to_paint(
-    model: JanusModel, sprites: Sprites, space: PatchSpace, settings: TokenizerTraining, run: Run
-) -> None:
-    log.info("stage 5 of 5: VQ decoder, %d steps", settings.steps)
-    steps = range(run.next_step, settings.steps)
-    batches = _pictures(sprites, settings.batch_size, SEED + 2, steps)
-    train_decoder(model.vqmodel, batches, space, settings, run)
+    batches = _pictures(sprites, settings.batch_size, seed, steps)
+    learn(model.vqmodel, batches, space, settings, run)
 
 
 def _pictures(sprites: Sprites, batch_size: int, seed: int, steps: range) -> Iterator[torch.Tensor]:

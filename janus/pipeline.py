@@ -42,9 +42,16 @@ class Janus:
     """A model that sees and draws. Make one with `Janus.from_pretrained`."""
 
     def __init__(
-        self, model: JanusModel, tokenizer: JanusTokenizer, style: PromptStyle, *, name: str
+        self,
+        model: JanusModel,
+        tokenizer: JanusTokenizer,
+        style: PromptStyle,
+        *,
+        name: str,
+        guidance: float = DrawParams().guidance,
     ) -> None:
-        self.model, self.tokenizer, self.name = model, tokenizer, name
+        """`guidance` is what drawings have that ask for none."""
+        self.model, self.tokenizer, self.name, self.guidance = model, tokenizer, name, guidance
         context = min(model.config.transformer.max_position_embeddings, TRAINED_CONTEXT)
         self.template = ChatTemplate(
             tokenizer, style, num_image_tokens=model.config.num_image_tokens, context=context
@@ -77,6 +84,7 @@ class Janus:
                 local_files_only=local_files_only,
             )
             model = load_model(folder, device=device, dtype=dtype)
+            processor, guidance = saving.read_processor(folder), saving.read_guidance(folder)
         except Exception as error:
             raise as_janus_error(error) or error from error
         tokenizer = JanusTokenizer.open(folder)
@@ -86,10 +94,10 @@ class Janus:
                 f"{model.config.transformer.vocab_size}.",
                 "Use the tokenizer.json that came with the weights.",
             )
-        style = PromptStyle.of_checkpoint(tokenizer, saving.read_processor(folder))
+        style = PromptStyle.of_checkpoint(tokenizer, processor)
         entry = catalog.find(os.fspath(name_or_folder))
         name = entry.name if entry else os.path.basename(os.path.normpath(name_or_folder))
-        return cls(model, tokenizer, style, name=name)
+        return cls(model, tokenizer, style, name=name, guidance=guidance)
 
     # ------------------------------------------------------------ seeing
 
@@ -171,7 +179,7 @@ class Janus:
 
         Settings: `count`, `seed`, `guidance`, `temperature`, `top_k`, `top_p`, `reference`
         (`janus.generation.params.DrawParams`), or diffusers' names for them; `generator` gives
-        its initial seed.
+        its initial seed. Without `guidance`, the checkpoint's own is taken.
         """
         for step in self.draw_stream(prompt, **settings):
             if step.pictures is not None:
@@ -189,7 +197,7 @@ class Janus:
         """What the engine needs for `draw`; checks everything that can be checked."""
         if not prompt.strip():
             raise UsageError("The prompt is empty.", "Say what to draw.")
-        params = settings_from(DrawParams, _with_seed(settings))
+        params = settings_from(DrawParams, _with_seed(settings), {"guidance": self.guidance})
         return ImageRequest(
             prompt=self.template.to_draw(prompt),
             params=params,
@@ -202,7 +210,8 @@ class Janus:
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Writes a checkpoint in transformers' layout, which stock transformers opens."""
         try:
-            saving.save(folder, self.model, self.tokenizer, self.template.style)
+            style = self.template.style
+            saving.save(folder, self.model, self.tokenizer, style, guidance=self.guidance)
         except Exception as error:
             raise as_janus_error(error) or error from error
 

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 from janus.config import JanusConfig, to_transformers
+from janus.errors import UsageError, WeightsMissingError
+from janus.generation.params import DrawParams
 from janus.model.loading import canonical_name
 from janus.model.model import JanusModel
 from janus.prompts.chat import PromptStyle
@@ -28,20 +30,27 @@ from janus.prompts.tokenizer import (
     SpecialIds,
 )
 from weights.export import write_checkpoint
+from weights.layout import read_object
 
 PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json")
 TEMPLATE_FILE = "chat_template.jinja"
+GENERATION_FILE = "generation_config.json"
 
 
 def save(
-    folder: str | os.PathLike[str], model: JanusModel, tokenizer: JanusTokenizer, style: PromptStyle
+    folder: str | os.PathLike[str],
+    model: JanusModel,
+    tokenizer: JanusTokenizer,
+    style: PromptStyle,
+    *,
+    guidance: float,
 ) -> None:
     """Writes the checkpoint. Raises `WeightsError` where the disk is full or not writable."""
     write_checkpoint(
         Path(folder),
         _tensors(model),
         config_json(model.config, tokenizer, model.lm_head.weight.dtype),
-        other_files(model.config, tokenizer, style),
+        other_files(model.config, tokenizer, style, guidance=guidance),
     )
 
 
@@ -62,13 +71,16 @@ def config_json(
 
 
 def other_files(
-    config: JanusConfig, tokenizer: JanusTokenizer, style: PromptStyle
+    config: JanusConfig, tokenizer: JanusTokenizer, style: PromptStyle, *, guidance: float
 ) -> dict[str, bytes]:
-    """What lies beside `config.json` and the weights: file name -> content."""
+    """What lies beside `config.json` and the weights: file name -> content.
+
+    `guidance` is the strength that drawings of this checkpoint have unless told otherwise.
+    """
     files = {
         "tokenizer.json": tokenizer.to_json(bos_first=True),
         "tokenizer_config.json": _json(_tokenizer_config(config)),
-        "generation_config.json": _json(_generation_config(tokenizer.special)),
+        GENERATION_FILE: _json(_generation_config(tokenizer.special, guidance)),
         "processor_config.json": _json(_processor_config(config, style)),
         TEMPLATE_FILE: chat_template(style),
     }
@@ -84,11 +96,26 @@ def read_processor(folder: str | os.PathLike[str]) -> dict[str, Any]:
     for name in PROCESSOR_FILES[::-1]:
         path = Path(folder) / name
         if path.is_file():
-            settings |= json.loads(path.read_text(encoding="utf-8"))
+            settings |= read_object(path)
     template = Path(folder) / TEMPLATE_FILE
     if template.is_file():
         settings["chat_template"] = template.read_text(encoding="utf-8")
     return settings
+
+
+def read_guidance(folder: str | os.PathLike[str]) -> float:
+    """How strong the guidance of a checkpoint's drawings is; where it does not say, 5 as in Janus.
+
+    Raises `WeightsMissingError` for a strength that nothing can be drawn with.
+    """
+    path = Path(folder) / GENERATION_FILE
+    stated = read_object(path).get("guidance_scale") if path.is_file() else None
+    try:
+        return DrawParams().guidance if stated is None else DrawParams(guidance=stated).guidance
+    except UsageError as error:
+        raise WeightsMissingError(
+            f"{path} states a guidance_scale of {stated!r}.", "Change it to 1 or more, up to 20."
+        ) from error
 
 
 def chat_template(style: PromptStyle) -> str:
@@ -132,12 +159,12 @@ def _tokenizer_config(config: JanusConfig) -> dict[str, Any]:
     }
 
 
-def _generation_config(special: SpecialIds) -> dict[str, Any]:
+def _generation_config(special: SpecialIds, guidance: float) -> dict[str, Any]:
     return {
         "bos_token_id": special.bos,
         "eos_token_id": special.eos,
         "pad_token_id": special.pad,
-        "guidance_scale": 5.0,
+        "guidance_scale": guidance,
         "generation_kwargs": {"boi_token_id": special.image_start},
     }
 

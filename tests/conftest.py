@@ -41,7 +41,7 @@ def tiny(vocabulary: JanusTokenizer) -> Janus:
     initialise_linears(model)
     initialise_convolutions(model.vqmodel)
     style = PromptStyle.of_checkpoint(vocabulary, {"use_default_system_prompt": False})
-    return Janus(model, vocabulary, style, name="tiny")
+    return Janus(model, vocabulary, style, name="tiny", guidance=3.0)
 
 
 @pytest.fixture(scope="session")

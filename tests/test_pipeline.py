@@ -87,6 +87,13 @@ def test_saved_pictures_carry_what_redraws_them(tiny: Janus, tmp_path: Path):
     assert again.image.tobytes() == picture.image.tobytes()
 
 
+def test_without_a_guidance_the_checkpoints_own_is_taken(tiny: Janus):
+    own, asked = tiny.draw("a dog", seed=1)[0], tiny.draw("a dog", seed=1, guidance=5)[0]
+    assert own.settings["guidance"] == tiny.guidance == 3
+    assert asked.settings["guidance"] == 5
+    assert own.ids != asked.ids
+
+
 def test_history_in_both_forms_and_pictures_in_the_first_turn(tiny: Janus):
     pairs = [("What is it?", "a dog")]
     messages = [

@@ -1,5 +1,6 @@
 """What we save opens in stock transformers, nothing set by hand, and does the same there."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,9 @@ import torch
 from PIL import Image
 
 from janus import Janus
+from janus.errors import WeightsMissingError
 from janus.prompts.chat import Turn
+from janus.saving import GENERATION_FILE, read_guidance
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +73,33 @@ def test_reading_back_changes_nothing(tiny: Janus, tiny_folder: Path, picture: I
     ):
         assert torch.equal(ours, theirs), name
     assert again.template.style == tiny.template.style
+    assert again.guidance == tiny.guidance == 3
     assert again.ask(picture, "What?", max_tokens=8) == tiny.ask(picture, "What?", max_tokens=8)
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ('{"guidance_scale": 0.5}', "0.5"),
+        ('{"guidance_scale": "strong"}', "strong"),
+        ("[]", "not a JSON object"),
+        ("{", "cannot be read"),
+    ],
+)
+def test_generation_defaults_that_cannot_be(tiny_folder: Path, tmp_path: Path, content, named):
+    folder = shutil.copytree(tiny_folder, tmp_path / "model")
+    (folder / GENERATION_FILE).write_text(content)
+    with pytest.raises(WeightsMissingError, match=named) as error:
+        Janus.from_pretrained(folder)
+    assert GENERATION_FILE in str(error.value) and error.value.hint
+
+
+def test_a_checkpoint_that_states_no_guidance_has_that_of_janus(tiny_folder: Path, tmp_path: Path):
+    folder = shutil.copytree(tiny_folder, tmp_path / "model")
+    (folder / GENERATION_FILE).write_text('{"guidance_scale": null}')
+    assert read_guidance(folder) == 5
+    (folder / GENERATION_FILE).unlink()
+    assert read_guidance(folder) == 5
 
 
 def test_the_routers_bias_stays_exact_in_bfloat16(tiny_folder: Path):

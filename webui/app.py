@@ -55,7 +55,7 @@ def build(model: "Janus | ModelLoader", *, can_switch: bool = False) -> gr.Block
         if can_switch:
             with gr.Tab(text("models.tab"), id="models"):
                 models_tab(loader, head)
-        header.connect(page, head, loader, draw.examples)
+        header.connect(page, head, loader, draw)
     return page.queue(max_size=LARGEST_QUEUE)
 
 

@@ -15,7 +15,19 @@ from webui.answering import answers
 from webui.ask_layout import AskLayout
 from webui.conversation import Turn, Turns, answered, messages
 from webui.errors import errors_as, toast
-from webui.events import ENGINE, HIDDEN, OFF, ON, PAGE, SHOWN, Update, endings, in_browser
+from webui.events import (
+    ENGINE,
+    HIDDEN,
+    OFF,
+    ON,
+    PAGE,
+    SHOWN,
+    STOPPED,
+    STOPPING,
+    Update,
+    endings,
+    in_browser,
+)
 from webui.loader import ModelLoader
 from webui.texts import text
 
@@ -68,7 +80,7 @@ class AskEvents:
         triggers = [page.question.submit, page.start.click]
         outputs = [page.chat, page.turns, page.question, page.status]
         running = {page.start: HIDDEN, page.stop: SHOWN}
-        waiting = {page.stop: HIDDEN, page.start: SHOWN}
+        waiting = {page.stop: STOPPED, page.start: SHOWN}
         in_browser(
             [*triggers, page.describe.click], running | {page.describe: OFF, page.clear: OFF}
         )
@@ -78,7 +90,7 @@ class AskEvents:
         described = page.describe.click(
             self.describe, [page.pictures, page.turns], outputs, **ENGINE
         )
-        in_browser([page.stop.click], waiting)
+        in_browser([page.stop.click], {page.stop: STOPPING})
         page.stop.click(None, cancels=[asked, described], **PAGE)
         # A piece of the answer may arrive after `stop`: only now can nothing follow a `clear`.
         over = endings(asked) + endings(described)

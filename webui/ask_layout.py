@@ -64,7 +64,7 @@ def lay_out() -> AskLayout:
                     text("ask.start"), variant="primary", scale=1, min_width=80, elem_id="ask"
                 )
                 stop = gr.Button(
-                    text("ask.stop"),
+                    text("stop"),
                     variant="stop",
                     scale=1,
                     min_width=80,

@@ -4,6 +4,7 @@ Finished pictures are shown as the files that we wrote, because those carry thei
 gallery is left alone until then.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,17 @@ from webui import markup
 from webui.draw_layout import DrawLayout
 from webui.drawing import Frame, frames
 from webui.errors import errors_as, toast
-from webui.events import ENGINE, HIDDEN, PAGE, SHOWN, Update, endings, in_browser
+from webui.events import (
+    ENGINE,
+    HIDDEN,
+    PAGE,
+    SHOWN,
+    STOPPED,
+    STOPPING,
+    Update,
+    endings,
+    in_browser,
+)
 from webui.loader import ModelLoader
 from webui.pictures import Shelf
 from webui.texts import duration, text
@@ -22,6 +33,9 @@ if TYPE_CHECKING:
     from janus.generation.results import Picture
 
 LARGEST_GALLERY = 60
+_SAY_IF_STOPPED = f"""(button, progress) =>
+    button === {json.dumps(STOPPING["value"])}
+        ? {json.dumps(markup.note(text("draw.stopped")))} : progress"""
 
 Drawn = list[tuple[str, str]]
 
@@ -53,6 +67,7 @@ class DrawEvents:
 
     def _draw(self, prompt: str, settings: dict[str, Any], drawn: Drawn) -> Iterator[Update]:
         for _ in self.loader.waiting():
+            settings.pop("guidance", None)  # the page cannot know yet what suits the model
             yield {self.page.progress: markup.note(text("wait.model"))}
         model = self.loader.model()
         yield {self.page.progress: markup.bar(0, text("draw.begin"))}
@@ -98,10 +113,11 @@ class DrawEvents:
             outputs=[page.stage, page.progress, page.drawn],
             **ENGINE,
         )
-        over = [*endings(drawing), page.stop.click]
-        in_browser(over, {page.stop: HIDDEN, page.start: SHOWN})
-        stopped = markup.note(text("draw.stopped"))
-        page.stop.click(lambda: stopped, outputs=page.progress, cancels=drawing, **PAGE)
+        in_browser([page.stop.click], {page.stop: STOPPING})
+        page.stop.click(None, cancels=drawing, **PAGE)
+        for listen in endings(drawing):
+            listen(None, [page.stop, page.progress], page.progress, js=_SAY_IF_STOPPED, **PAGE)
+        in_browser(endings(drawing), {page.stop: STOPPED, page.start: SHOWN})
         page.examples.click(lambda sample: sample[0], page.examples, page.prompt, **PAGE).then(
             None, js="() => document.querySelector('#draw').click()", **PAGE
         )

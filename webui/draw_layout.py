@@ -95,9 +95,7 @@ def _controls(examples: Sequence[str]) -> dict:
             elem_id="seed",
         )
     start = gr.Button(text("draw.start"), variant="primary", size="lg", elem_id="draw")
-    stop = gr.Button(
-        text("draw.stop"), variant="stop", size="lg", visible=False, elem_id="stop-drawing"
-    )
+    stop = gr.Button(text("stop"), variant="stop", size="lg", visible=False, elem_id="stop-drawing")
     with gr.Accordion(text("draw.more"), open=False):
         guidance = _slider("guidance", text("draw.guidance"), step=0.5)
         temperature = _slider("temperature", text("draw.temperature"), step=0.05)

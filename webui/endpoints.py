@@ -32,11 +32,16 @@ def add_endpoints(loader: ModelLoader, shelf: Shelf, *, uploads: Path) -> None:
         prompt: str,
         count: int = 1,
         seed: int | None = None,
-        guidance: float = 5.0,
+        guidance: float | None = None,
         temperature: float = 1.0,
     ) -> list[FileData]:
-        """Draw pictures of what the prompt says. Picture i uses seed + i; no seed: a random one."""
-        settings = {"count": count, "seed": seed, "guidance": guidance, "temperature": temperature}
+        """Draw pictures of what the prompt says.
+
+        Picture i uses seed + i; no seed: a random one; no guidance: what suits the model.
+        """
+        settings = {"count": count, "seed": seed, "temperature": temperature}
+        if guidance is not None:
+            settings["guidance"] = guidance
         with errors_as(plain):
             pictures = loader.model().draw(prompt, **settings)
             return [FileData(path=path) for path in shelf.save(pictures)]

@@ -11,6 +11,8 @@ from typing import Any
 
 from gradio.events import Dependency
 
+from webui.texts import text
+
 AT_ONCE = 8  # requests that are in the engine together; more wait in the queue
 
 PAGE: Mapping[str, Any] = MappingProxyType(
@@ -22,12 +24,16 @@ ENGINE: Mapping[str, Any] = MappingProxyType(
 
 HIDDEN, SHOWN = {"visible": False}, {"visible": True}
 OFF, ON = {"interactive": False}, {"interactive": True}
+# Of a stop button. A stopped event goes on for a moment; Gradio drops, without a word, whatever
+# tries to start it again before its end.
+STOPPING = OFF | {"value": text("stopping")}
+STOPPED = HIDDEN | ON | {"value": text("stop")}
 
 Listen = Callable[..., Any]  # such as `button.click`
 Update = dict[Any, Any]  # a component's new value, by component
 
 
-def in_browser(listeners: Sequence[Listen], changes: Mapping[Any, dict[str, bool]]) -> None:
+def in_browser(listeners: Sequence[Listen], changes: Mapping[Any, dict[str, Any]]) -> None:
     """Changes properties of components at once, without asking the server.
 
     To be called before others listen to the same: Gradio serves one listener after the other.

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import gradio as gr
 
 from webui import markup
+from webui.draw_layout import DrawLayout
 from webui.events import PAGE, Update
-from webui.loader import Loading, ModelLoader, short
+from webui.loader import Loading, ModelLoader, Ready, short
 from webui.texts import EXAMPLES
 from weights import catalog
 
@@ -27,18 +28,19 @@ def lay_out(loader: ModelLoader) -> Header:
     return Header(chip=chip, timer=gr.Timer(SECONDS_BETWEEN_LOOKS))
 
 
-def connect(page: gr.Blocks, header: Header, loader: ModelLoader, examples: gr.Dataset) -> None:
-    """Keeps chip and examples true to the model, by looking again for as long as one is loaded."""
+def connect(page: gr.Blocks, header: Header, loader: ModelLoader, draw: DrawLayout) -> None:
+    """Keeps the page true to the model, by looking again for as long as one is loaded."""
 
     def look() -> Update:
         state = loader.state
-        return {
+        suited = {draw.guidance: state.model.guidance} if isinstance(state, Ready) else {}
+        return suited | {
             header.chip: markup.chip(state),
             header.timer: gr.Timer(active=isinstance(state, Loading)),
-            examples: gr.Dataset(samples=[[prompt] for prompt in examples_for(state.name)]),
+            draw.examples: gr.Dataset(samples=[[prompt] for prompt in examples_for(state.name)]),
         }
 
-    outputs = [header.chip, header.timer, examples]
+    outputs = [header.chip, header.timer, draw.examples, draw.guidance]
     gr.on([page.load, header.timer.tick], look, outputs=outputs, **PAGE)
 
 

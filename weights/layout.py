@@ -32,10 +32,15 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"{folder} has no {CONFIG_FILE}, so it is not a checkpoint.",
             f"Give the folder that holds {CONFIG_FILE} and the weights.",
         )
-    config = _read_json(path)
-    if not isinstance(config, dict):
+    return read_object(path)
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object that a checkpoint's file holds."""
+    content = _read_json(path)
+    if not isinstance(content, dict):
         raise CheckpointError(f"{path} is not a JSON object.", INCOMPLETE)
-    return config
+    return content
 
 
 def detect_layout(config: dict[str, Any], folder: Path) -> Layout:

@@ -31,7 +31,8 @@ def knob(cls: type, name: str, *spellings: str) -> Any:
     found = next(knob for knob in knobs(cls) if knob.name == name)
     facts = [found.range] if found.range else []
     if found.kind in ("int", "float") and found.default is not None:
-        facts.append(f"default: {found.default}")
+        model = "the model's own, or " if found.of_model else ""
+        facts.append(f"default: {model}{found.default}")
     limits = f" [{'; '.join(facts)}]" if facts else ""
     return typer.Option(
         *(spellings or (f"--{name.replace('_', '-')}",)),

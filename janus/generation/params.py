@@ -9,11 +9,13 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
+from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
 from janus.errors import UsageError
 
 LARGEST_SEED = 2**63 - 1
+EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 Kind = Literal["float", "int", "bool", "strings"]
 
@@ -30,6 +32,7 @@ class Knob:
     maximum: float | None = None
     above_minimum: bool = False
     aliases: tuple[str, ...] = ()
+    of_model: bool = False  # a checkpoint may state a default of its own
 
     @property
     def range(self) -> str:
@@ -99,6 +102,7 @@ class DrawParams:
         minimum=1,
         maximum=20,
         aliases=("guidance_scale",),
+        of_model=True,
     )
     temperature: float = _temperature(1.0)
     top_k: int = _top_k()
@@ -157,8 +161,12 @@ def knobs(cls: type) -> tuple[Knob, ...]:
 Params = TypeVar("Params", DrawParams, TextParams)
 
 
-def settings_from(cls: type[Params], values: Mapping[str, Any]) -> Params:
+def settings_from(
+    cls: type[Params], values: Mapping[str, Any], defaults: Mapping[str, Any] = EMPTY
+) -> Params:
     """Params from a mapping; the names that the field already uses stand for ours.
+
+    `defaults`, under our names, go before those of the class.
 
     Raises:
         UsageError: an unknown name, the same setting under two names, or a value out of range.
@@ -171,7 +179,7 @@ def settings_from(cls: type[Params], values: Mapping[str, Any]) -> Params:
         if names[given] in settings:
             raise UsageError(f"{given} and {names[given]} are the same setting: give one of them.")
         settings[names[given]] = value
-    return cls(**settings)
+    return cls(**{**defaults, **settings})
 
 
 def _unknown(given: str, accepted: list[str], shown: list[str]) -> UsageError:

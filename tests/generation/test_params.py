@@ -71,6 +71,12 @@ def test_mapping_takes_the_names_of_the_field():
     assert settings_from(TextParams, {"max_new_tokens": 7}) == TextParams(max_tokens=7)
 
 
+def test_defaults_give_way_to_what_is_given_under_any_name():
+    suited = {"guidance": 1.5}
+    assert settings_from(DrawParams, {"count": 2}, suited) == DrawParams(guidance=1.5, count=2)
+    assert settings_from(DrawParams, {"guidance_scale": 3}, suited) == DrawParams(guidance=3)
+
+
 def test_unknown_name_is_answered_with_the_known_ones():
     with pytest.raises(UsageError) as error:
         settings_from(DrawParams, {"guidence": 3})

@@ -19,6 +19,7 @@ from janus.errors import JanusError, SaveError, UsageError
 from janus.evaluation.parity import compare
 from janus.evaluation.parity_case import Case, Outputs, run_ours
 from janus.prompts.tokenizer import JanusTokenizer
+from janus.saving import GENERATION_FILE, read_guidance
 from janus.training import upcycling
 from janus.training.upcycling import Upcycled, upcycle
 from tests.dense_model import NUM_LAYERS, Layout, write_dense
@@ -53,7 +54,9 @@ class Made:
 
 @pytest.fixture(scope="module", params=LAYOUTS)
 def dense(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_dense(tmp_path_factory.mktemp("models") / "dense", request.param)
+    folder = write_dense(tmp_path_factory.mktemp("models") / "dense", request.param)
+    (folder / GENERATION_FILE).write_text('{"guidance_scale": 2}')
+    return folder
 
 
 @pytest.fixture(scope="module", params=RECIPES)
@@ -129,6 +132,10 @@ def test_in_bfloat16(tmp_path: Path) -> None:
 
 
 # What is written
+
+
+def test_it_keeps_its_guidance(made: Made) -> None:
+    assert read_guidance(made.dense.with_name(made.recipe.name)) == 2
 
 
 def test_parameters_are_counted(made: Made) -> None:

@@ -33,7 +33,7 @@ def model(vocabulary: JanusTokenizer) -> Janus:
         initialise_convolutions(network.vqmodel)
     network.register_forward_pre_hook(lambda *_: time.sleep(SECONDS_A_STEP))
     style = PromptStyle.of_checkpoint(vocabulary, {"use_default_system_prompt": False})
-    model = Janus(network, vocabulary, style, name="janus-emoji")
+    model = Janus(network, vocabulary, style, name="janus-emoji", guidance=2.0)
     model.draw("anything", count=4)  # from now on there is room for several at a time
     return model
 

@@ -38,6 +38,7 @@ def test_draw_returns_files_with_their_settings(client: Client):
     settings = [read_settings(file) for file in files]
     assert [s and s["seed"] for s in settings] == [7, 8]
     assert settings[0] and settings[0]["prompt"] == "two red hearts"
+    assert settings[0]["guidance"] == 2  # the checkpoint's own
 
 
 def test_a_picture_is_described(client: Client, picture: Path):

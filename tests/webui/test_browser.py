@@ -123,7 +123,21 @@ def test_keys_start_and_stop(page: Page):
     page.keyboard.press("Escape")
     expect(page.locator("#draw")).to_be_visible()
     page.get_by_label("What to draw").press("Enter")
+    # The drawing that was stopped does not drag this one with it.
     expect(page.locator("#stop-drawing")).to_be_visible()
+    finish(page)
+    expect(page.locator("#gallery .caption-label")).to_have_count(1)
+
+
+def test_guidance_is_that_of_the_checkpoint_until_it_is_moved(page: Page):
+    page.get_by_role("button", name="More").click()
+    slider = page.get_by_label("number input for Guidance")
+    expect(slider).to_have_value("2")
+    slider.fill("3.5")
+    draw(page, "a dog")
+    finish(page)
+    settings = read_settings(download(page, "#gallery img"))
+    assert settings and settings["guidance"] == 3.5
 
 
 def test_an_example_draws_with_one_click(page: Page):

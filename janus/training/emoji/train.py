@@ -25,6 +25,7 @@ from janus.training.emoji.recipe import (
     CODEBOOK,
     DECODER,
     ENCODER,
+    GUIDANCE,
     IMAGE_SIZE,
     JOINT,
     LOOKING,
@@ -84,7 +85,9 @@ def train(
     log.info("stage 5 of 5: VQ decoder, %d steps", decoder_stage.steps)
     learn_vq(train_decoder, decoder_stage, SEED + 2, Run(run, "decoder"))
     plot_curves(Path(run), Path(run) / "curves.png")
-    janus = Janus(model.eval().requires_grad_(False), tokenizer, style, name=NAME)
+    janus = Janus(
+        model.eval().requires_grad_(False), tokenizer, style, name=NAME, guidance=GUIDANCE
+    )
     janus.save_pretrained(output)
     return janus
 

@@ -29,7 +29,6 @@ from weights.upcycle import group_by_layer, layer_prefix
 WHOLE_MODEL_LIMIT = 500_000_000  # parameters
 TOKENS = 16  # for each choice of experts
 TEXT_LENGTH = 32
-SLACK = 10  # for logits, where the rounding of all layers comes together
 COMMAND = 10.0  # as a selection bias: more than any affinity, which is at most 1
 
 
@@ -50,8 +49,7 @@ def require_equal(
 ) -> Difference:
     """Compares all tensors, layers and, of a small model, logits. `config` is the upcycled model's.
 
-    Raises `JanusError` at the first difference larger than `tolerance` (of logits: ten times that),
-    which says where it is.
+    Raises `JanusError` at the first difference larger than `tolerance`, and says where it is.
     """
     assert config.experts is not None
     layers = range(config.experts.first_k_dense_replace, config.num_hidden_layers)
@@ -65,7 +63,7 @@ def require_equal(
     logits = None
     if sum(shape.numel() for shape in upcycled.shapes().values()) <= WHOLE_MODEL_LIMIT:
         logits = logits_error(dense.folder, upcycled.folder)
-        _require_small(logits, SLACK * tolerance, "the logits differ")
+        _require_small(logits, tolerance, "the logits differ")
     return Difference(layers=max(errors), logits=logits)
 
 

@@ -22,6 +22,8 @@ from webui.events import (
     ON,
     PAGE,
     SHOWN,
+    STARTING,
+    STOPPABLE,
     STOPPED,
     STOPPING,
     Update,
@@ -59,6 +61,7 @@ class AskEvents:
     def _answer(
         self, turn: Turn, turns: Turns, *, accepted: Update, failed: Update
     ) -> Iterator[Update]:
+        yield {self.page.stop: STOPPABLE}
         calm = {self.page.status: markup.note("")}
         try:
             for _ in self.loader.waiting():
@@ -78,8 +81,8 @@ class AskEvents:
     def _connect(self) -> None:
         page = self.page
         triggers = [page.question.submit, page.start.click]
-        outputs = [page.chat, page.turns, page.question, page.status]
-        running = {page.start: HIDDEN, page.stop: SHOWN}
+        outputs = [page.chat, page.turns, page.question, page.status, page.stop]
+        running = {page.start: HIDDEN, page.stop: STARTING}
         waiting = {page.stop: STOPPED, page.start: SHOWN}
         in_browser(
             [*triggers, page.describe.click], running | {page.describe: OFF, page.clear: OFF}

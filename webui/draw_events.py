@@ -19,6 +19,8 @@ from webui.events import (
     HIDDEN,
     PAGE,
     SHOWN,
+    STARTING,
+    STOPPABLE,
     STOPPED,
     STOPPING,
     Update,
@@ -60,6 +62,7 @@ class DrawEvents:
         settings["seed"] = _whole_number(seed)
         with errors_as(toast):
             try:
+                yield {self.page.stop: STOPPABLE}
                 yield from self._draw(prompt, settings, drawn)
             except Exception:
                 yield {self.page.progress: markup.note("")}
@@ -105,12 +108,12 @@ class DrawEvents:
     def _connect_drawing(self) -> None:
         page = self.page
         triggers = [page.prompt.submit, page.start.click]
-        in_browser(triggers, {page.start: HIDDEN, page.stop: SHOWN})
+        in_browser(triggers, {page.start: HIDDEN, page.stop: STARTING})
         drawing = gr.on(
             triggers,
             self.draw,
             inputs=[*page.settings, page.drawn],
-            outputs=[page.stage, page.progress, page.drawn],
+            outputs=[page.stage, page.progress, page.drawn, page.stop],
             **ENGINE,
         )
         in_browser([page.stop.click], {page.stop: STOPPING})

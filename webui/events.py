@@ -24,8 +24,11 @@ ENGINE: Mapping[str, Any] = MappingProxyType(
 
 HIDDEN, SHOWN = {"visible": False}, {"visible": True}
 OFF, ON = {"interactive": False}, {"interactive": True}
-# Of a stop button. A stopped event goes on for a moment; Gradio drops, without a word, whatever
-# tries to start it again before its end.
+# Of a stop button. An event can be stopped once the server has begun with it, which it says by
+# `STOPPABLE`. A stopped event goes on for a moment; Gradio drops, without a word, whatever tries to
+# start it again before its end.
+STARTING = SHOWN | OFF
+STOPPABLE = {"__type__": "update", **ON}
 STOPPING = OFF | {"value": text("stopping")}
 STOPPED = HIDDEN | ON | {"value": text("stop")}
 

@@ -119,9 +119,10 @@ def test_leaving_the_page_stops_the_drawing(page: Page, model: Janus):
 def test_keys_start_and_stop(page: Page):
     page.get_by_label("What to draw").fill("a bus")
     page.get_by_label("What to draw").press("Control+Enter")
-    expect(page.locator("#stop-drawing")).to_be_visible()
+    expect(page.locator("#stop-drawing")).to_be_enabled()
     page.keyboard.press("Escape")
     expect(page.locator("#draw")).to_be_visible()
+    expect(page.locator("#progress")).to_contain_text("Stopped")
     page.get_by_label("What to draw").press("Enter")
     # The drawing that was stopped does not drag this one with it.
     expect(page.locator("#stop-drawing")).to_be_visible()

@@ -111,10 +111,10 @@ def read_guidance(folder: str | os.PathLike[str]) -> float:
     path = Path(folder) / GENERATION_FILE
     stated = read_object(path).get("guidance_scale") if path.is_file() else None
     try:
-        return DrawParams().guidance if stated is None else DrawParams(guidance=stated).guidance
+        return DrawParams(**({} if stated is None else {"guidance": stated})).guidance
     except UsageError as error:
         raise WeightsMissingError(
-            f"{path} states a guidance_scale of {stated!r}.", "Change it to 1 or more, up to 20."
+            f"{path} cannot be used: {error.message}", "Correct its guidance_scale."
         ) from error
 
 

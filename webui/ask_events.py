@@ -15,21 +15,7 @@ from webui.answering import answers
 from webui.ask_layout import AskLayout
 from webui.conversation import Turn, Turns, answered, messages
 from webui.errors import errors_as, toast
-from webui.events import (
-    ENGINE,
-    HIDDEN,
-    OFF,
-    ON,
-    PAGE,
-    SHOWN,
-    STARTING,
-    STOPPABLE,
-    STOPPED,
-    STOPPING,
-    Update,
-    endings,
-    in_browser,
-)
+from webui.events import ENGINE, OFF, ON, PAGE, StartStop, Update
 from webui.loader import ModelLoader
 from webui.texts import text
 
@@ -41,6 +27,7 @@ class AskEvents:
 
     def __init__(self, page: AskLayout, loader: ModelLoader) -> None:
         self.page, self.loader = page, loader
+        self.buttons = StartStop(page.start, page.stop)
         self._connect()
 
     def ask(self, question: str, pictures: Pictures, turns: Turns) -> Iterator[Update]:
@@ -61,7 +48,7 @@ class AskEvents:
     def _answer(
         self, turn: Turn, turns: Turns, *, accepted: Update, failed: Update
     ) -> Iterator[Update]:
-        yield {self.page.stop: STOPPABLE}
+        yield self.buttons.begun()
         calm = {self.page.status: markup.note("")}
         try:
             for _ in self.loader.waiting():
@@ -82,22 +69,15 @@ class AskEvents:
         page = self.page
         triggers = [page.question.submit, page.start.click]
         outputs = [page.chat, page.turns, page.question, page.status, page.stop]
-        running = {page.start: HIDDEN, page.stop: STARTING}
-        waiting = {page.stop: STOPPED, page.start: SHOWN}
-        in_browser(
-            [*triggers, page.describe.click], running | {page.describe: OFF, page.clear: OFF}
-        )
+        self.buttons.begin([*triggers, page.describe.click], {page.describe: OFF, page.clear: OFF})
         asked = gr.on(
             triggers, self.ask, [page.question, page.pictures, page.turns], outputs, **ENGINE
         )
         described = page.describe.click(
             self.describe, [page.pictures, page.turns], outputs, **ENGINE
         )
-        in_browser([page.stop.click], {page.stop: STOPPING})
-        page.stop.click(None, cancels=[asked, described], **PAGE)
-        # A piece of the answer may arrive after `stop`: only now can nothing follow a `clear`.
-        over = endings(asked) + endings(described)
-        in_browser(over, waiting | {page.describe: ON, page.clear: ON})
+        # A piece of the answer may arrive after `stop`: at the end nothing can follow a `clear`.
+        self.buttons.end(asked, described, others={page.describe: ON, page.clear: ON})
         page.clear.click(lambda: ([], ()), outputs=[page.chat, page.turns], **PAGE)
 
 

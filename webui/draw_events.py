@@ -14,19 +14,7 @@ from webui import markup
 from webui.draw_layout import DrawLayout
 from webui.drawing import Frame, frames
 from webui.errors import errors_as, toast
-from webui.events import (
-    ENGINE,
-    HIDDEN,
-    PAGE,
-    SHOWN,
-    STARTING,
-    STOPPABLE,
-    STOPPED,
-    STOPPING,
-    Update,
-    endings,
-    in_browser,
-)
+from webui.events import ENGINE, PAGE, StartStop, Update, endings, is_stopping
 from webui.loader import ModelLoader
 from webui.pictures import Shelf
 from webui.texts import duration, text
@@ -35,9 +23,8 @@ if TYPE_CHECKING:
     from janus.generation.results import Picture
 
 LARGEST_GALLERY = 60
-_SAY_IF_STOPPED = f"""(button, progress) =>
-    button === {json.dumps(STOPPING["value"])}
-        ? {json.dumps(markup.note(text("draw.stopped")))} : progress"""
+_SAY_IF_STOPPED = f"""(stop, progress) =>
+    {is_stopping("stop")} ? {json.dumps(markup.note(text("draw.stopped")))} : progress"""
 
 Drawn = list[tuple[str, str]]
 
@@ -47,6 +34,7 @@ class DrawEvents:
 
     def __init__(self, page: DrawLayout, loader: ModelLoader, shelf: Shelf) -> None:
         self.page, self.loader, self.shelf = page, loader, shelf
+        self.buttons = StartStop(page.start, page.stop)
         self._connect()
 
     def draw(
@@ -62,7 +50,7 @@ class DrawEvents:
         settings["seed"] = _whole_number(seed)
         with errors_as(toast):
             try:
-                yield {self.page.stop: STOPPABLE}
+                yield self.buttons.begun()
                 yield from self._draw(prompt, settings, drawn)
             except Exception:
                 yield {self.page.progress: markup.note("")}
@@ -108,7 +96,7 @@ class DrawEvents:
     def _connect_drawing(self) -> None:
         page = self.page
         triggers = [page.prompt.submit, page.start.click]
-        in_browser(triggers, {page.start: HIDDEN, page.stop: STARTING})
+        self.buttons.begin(triggers)
         drawing = gr.on(
             triggers,
             self.draw,
@@ -116,11 +104,9 @@ class DrawEvents:
             outputs=[page.stage, page.progress, page.drawn, page.stop],
             **ENGINE,
         )
-        in_browser([page.stop.click], {page.stop: STOPPING})
-        page.stop.click(None, cancels=drawing, **PAGE)
         for listen in endings(drawing):
             listen(None, [page.stop, page.progress], page.progress, js=_SAY_IF_STOPPED, **PAGE)
-        in_browser(endings(drawing), {page.stop: STOPPED, page.start: SHOWN})
+        self.buttons.end(drawing)
         page.examples.click(lambda sample: sample[0], page.examples, page.prompt, **PAGE).then(
             None, js="() => document.querySelector('#draw').click()", **PAGE
         )

@@ -6,6 +6,7 @@ requests in the same steps. None of them is part of the public API; `endpoints` 
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -24,19 +25,13 @@ ENGINE: Mapping[str, Any] = MappingProxyType(
 
 HIDDEN, SHOWN = {"visible": False}, {"visible": True}
 OFF, ON = {"interactive": False}, {"interactive": True}
-# Of a stop button. An event can be stopped once the server has begun with it, which it says by
-# `STOPPABLE`. A stopped event goes on for a moment; Gradio drops, without a word, whatever tries to
-# start it again before its end.
-STARTING = SHOWN | OFF
-STOPPABLE = {"__type__": "update", **ON}
-STOPPING = OFF | {"value": text("stopping")}
-STOPPED = HIDDEN | ON | {"value": text("stop")}
 
 Listen = Callable[..., Any]  # such as `button.click`
 Update = dict[Any, Any]  # a component's new value, by component
+Changes = Mapping[Any, dict[str, Any]]  # new properties, by component
 
 
-def in_browser(listeners: Sequence[Listen], changes: Mapping[Any, dict[str, Any]]) -> None:
+def in_browser(listeners: Sequence[Listen], changes: Changes) -> None:
     """Changes properties of components at once, without asking the server.
 
     To be called before others listen to the same: Gradio serves one listener after the other.
@@ -49,3 +44,36 @@ def in_browser(listeners: Sequence[Listen], changes: Mapping[Any, dict[str, Any]
 def endings(event: Dependency) -> list[Listen]:
     """Listeners for the end of an event. Not `then` alone: it does not hear of failures."""
     return [event.then, event.failure]
+
+
+@dataclass(frozen=True, slots=True)
+class StartStop:
+    """Two buttons of which one is seen: that which starts an event, or that which stops it.
+
+    An event can be stopped once the server has begun with it. A stopped event goes on for a moment,
+    and Gradio drops, without a word, what tries to start it again before its end.
+    """
+
+    start: Any
+    stop: Any
+
+    def begin(self, triggers: Sequence[Listen], others: Changes = MappingProxyType({})) -> None:
+        """Connects the triggers of an event; to be called before they start it."""
+        in_browser(triggers, {self.start: HIDDEN, self.stop: SHOWN | OFF, **others})
+
+    def begun(self) -> Update:
+        """To be yielded first by every event."""
+        return {self.stop: {"__type__": "update", **ON}}
+
+    def end(self, *events: Dependency, others: Changes = MappingProxyType({})) -> None:
+        """Connects the events, their stop and their end; `is_stopping` holds until then."""
+        in_browser([self.stop.click], {self.stop: OFF | {"value": text("stopping")}})
+        self.stop.click(None, cancels=list(events), **PAGE)
+        over = [listen for event in events for listen in endings(event)]
+        ready = HIDDEN | ON | {"value": text("stop")}
+        in_browser(over, {self.stop: ready, self.start: SHOWN, **others})
+
+
+def is_stopping(button: str) -> str:
+    """JavaScript: whether the stop button of this label was pressed."""
+    return f"{button} === {json.dumps(text('stopping'))}"

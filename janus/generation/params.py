@@ -15,7 +15,6 @@ from typing import Any, Literal, TypeVar
 from janus.errors import UsageError
 
 LARGEST_SEED = 2**63 - 1
-EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 Kind = Literal["float", "int", "bool", "strings"]
 
@@ -162,7 +161,9 @@ Params = TypeVar("Params", DrawParams, TextParams)
 
 
 def settings_from(
-    cls: type[Params], values: Mapping[str, Any], defaults: Mapping[str, Any] = EMPTY
+    cls: type[Params],
+    values: Mapping[str, Any],
+    defaults: Mapping[str, Any] = MappingProxyType({}),
 ) -> Params:
     """Params from a mapping; the names that the field already uses stand for ours.
 

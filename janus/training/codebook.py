@@ -60,8 +60,9 @@ def find_codes(directions_Mc: Tensor, num_codes: int, *, rounds: int, seed: int)
         sums_Kc = torch.zeros_like(codes_Kc).index_add_(0, ids_M, directions_Mc)
         idle_K = torch.bincount(ids_M, minlength=num_codes) == 0
         if idle_K.any():
-            far_M = (1 - nearness_M).clamp(min=1e-9)
-            place = torch.multinomial(far_M, int(idle_K.sum()), True, generator=generator)
+            far_M = (1 - nearness_M).clamp(min=1e-9)  # not all 0, where every direction is a code
+            num_idle = int(idle_K.sum())
+            place = torch.multinomial(far_M, num_idle, replacement=True, generator=generator)
             sums_Kc[idle_K] = directions_Mc[place]
         codes_Kc = F.normalize(sums_Kc, dim=1)
     return codes_Kc

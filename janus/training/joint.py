@@ -28,13 +28,13 @@ class JointTraining:
     """Every knob of the stage."""
 
     steps: int
-    num_seen: int = 12
-    num_drawn: int = 32
+    num_seen: int = 18
+    num_drawn: int = 24
     num_turns: int = 3
-    peak_lr: float = 1.5e-3
+    peak_lr: float = 1e-3
     warmup: int = 200
     weight_decay: float = 0.05
-    text_weight: float = 0.5
+    text_weight: float = 1.0
     balance_rate: float = 2e-3
     log_every: int = 20
     save_every: int = 250

@@ -63,6 +63,7 @@ class SceneBatches(Dataset[Batch]):
 def render_batch(scenes: list[Scene], sprites: Sprites, size: int) -> Tensor:
     """Pictures in [-1, 1]: float32 [B, 3, size, size]."""
     pictures = np.stack([render(scene, sprites, size) for scene in scenes])
+    # Contiguous, for the sake of the VQ encoder's group norms; see `Codebook.lookup`.
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
 
 

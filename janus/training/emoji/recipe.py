@@ -66,6 +66,6 @@ def emoji_config(image_token_id: int) -> JanusConfig:
 # Budgets for two CPU cores; a longer run only needs larger numbers here.
 CODEBOOK = CodebookTraining()
 LOOKING = LookingTraining(steps=2500)
-JOINT = JointTraining(steps=6000, peak_lr=1e-3, num_seen=18, num_drawn=24, text_weight=1.0)
+JOINT = JointTraining(steps=6000)
 ENCODER = TokenizerTraining(steps=2000, batch_size=16)
 DECODER = TokenizerTraining(steps=10_000, batch_size=8)

@@ -110,8 +110,10 @@ def read_guidance(folder: str | os.PathLike[str]) -> float:
     """
     path = Path(folder) / GENERATION_FILE
     stated = read_object(path).get("guidance_scale") if path.is_file() else None
+    if stated is None:
+        return DrawParams().guidance
     try:
-        return DrawParams(**({} if stated is None else {"guidance": stated})).guidance
+        return DrawParams(guidance=stated).guidance
     except UsageError as error:
         raise WeightsMissingError(
             f"{path} cannot be used: {error.message}", "Correct its guidance_scale."

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+import gradio as gr
 from gradio.events import Dependency
 
 from webui.texts import text
@@ -36,7 +37,7 @@ def in_browser(listeners: Sequence[Listen], changes: Changes) -> None:
 
     To be called before others listen to the same: Gradio serves one listener after the other.
     """
-    updates = [{"__type__": "update", **properties} for properties in changes.values()]
+    updates = [gr.update(**properties) for properties in changes.values()]
     for listen in listeners:
         listen(None, outputs=list(changes), js=f"() => {json.dumps(updates)}", **PAGE)
 
@@ -63,7 +64,7 @@ class StartStop:
 
     def begun(self) -> Update:
         """To be yielded first by every event."""
-        return {self.stop: {"__type__": "update", **ON}}
+        return {self.stop: gr.update(**ON)}
 
     def end(self, *events: Dependency, others: Changes = MappingProxyType({})) -> None:
         """Connects the events, their stop and their end; `is_stopping` holds until then."""

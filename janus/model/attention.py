@@ -1,14 +1,13 @@
 """Multi-head attention with grouped keys and rotary positions, as Llama has it.
 
-New tokens [N, D] in, [N, D] out. With a cache, single-token rows attend in one batch and longer
-rows one by one; without, all rows are complete and equally long. Latent attention, in its own file,
-shares `attend`, the one place where an attention kernel is called.
+New tokens [N, D] in, [N, D] out. With a cache, rows of equally many new tokens attend in one batch;
+without, all rows are complete and equally long. Latent attention, in its own file, shares `attend`,
+the one place where an attention kernel is called.
 """
 
 # N new tokens of all rows, D width, H heads, K key heads, d width of a head,
 # R rows, T new tokens of a row, L positions attended to
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -52,15 +51,12 @@ class Attention(nn.Module):
 
     def _attend_cached(self, q_NHd: Tensor, rows: Rows, cache: LayerCache) -> Tensor:
         out_NHd = q_NHd.new_empty(q_NHd.shape)
-        if rows.num_single:
-            k_RLKd, v_RLKd = cache.singles(rows)
-            q_R1Hd = q_NHd[: rows.num_single, None]
-            out_NHd[: rows.num_single] = attend(
-                q_R1Hd, k_RLKd, v_RLKd, mask_R1TL=rows.single_mask_R11L
-            )[:, 0]
-        for place, slot, start in rows.prefills():
-            k_LKd, v_LKd = cache.slot(slot, start + place.stop - place.start)
-            out_NHd[place] = attend(q_NHd[None, place], k_LKd[None], v_LKd[None], causal=True)[0]
+        for block in rows.blocks:
+            q_RTHd = q_NHd[block.tokens].unflatten(0, (-1, block.count))
+            out_RTHd = attend(
+                q_RTHd, *cache.read(block), mask_R1TL=block.mask_R1TL, causal=block.is_causal
+            )
+            out_NHd[block.tokens] = out_RTHd.flatten(0, 1)
         return out_NHd
 
 
@@ -82,13 +78,7 @@ def attend(
     causal: bool = False,
     scale: float | None = None,
 ) -> Tensor:
-    """Softmax attention, [R, T, H, d of v]. `causal`: the T queries are the last of L positions."""
-    num_queries, num_keys = q_RTHd.shape[1], k_RLKd.shape[1]
-    if causal and num_queries != num_keys:
-        mask_R1TL = q_RTHd.new_ones(num_queries, num_keys, dtype=torch.bool).tril(
-            num_keys - num_queries
-        )
-        causal = False
+    """Softmax attention, [R, T, H, d of v]. `causal`: query t sees the first t + 1 positions."""
     out_RHTd = F.scaled_dot_product_attention(
         q_RTHd.transpose(1, 2),
         k_RLKd.transpose(1, 2),

@@ -24,12 +24,15 @@ ENGINE: Mapping[str, Any] = MappingProxyType(
     {**PAGE, "queue": True, "concurrency_id": "engine", "concurrency_limit": AT_ONCE}
 )
 
-HIDDEN, SHOWN = {"visible": False}, {"visible": True}
-OFF, ON = {"interactive": False}, {"interactive": True}
-
 Listen = Callable[..., Any]  # such as `button.click`
 Update = dict[Any, Any]  # a component's new value, by component
-Changes = Mapping[Any, dict[str, Any]]  # new properties, by component
+Properties = dict[str, Any]  # of a component
+Changes = Mapping[Any, Properties]  # by component
+
+HIDDEN: Properties = {"visible": False}
+SHOWN: Properties = {"visible": True}
+OFF: Properties = {"interactive": False}
+ON: Properties = {"interactive": True}
 
 
 def in_browser(listeners: Sequence[Listen], changes: Changes) -> None:

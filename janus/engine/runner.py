@@ -29,7 +29,7 @@ class Runner:
 
     @property
     def device(self) -> torch.device:
-        return self.model.language_model.embed_tokens.weight.device
+        return self.model.device
 
     @torch.inference_mode()
     def step(self, windows: dict[Sequence, int]) -> list[tuple[Sequence, list[int]]]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from janus.config import TransformerConfig
 from janus.model.cache import LayerCache, Rows
+from janus.model.linear import join
 from janus.model.rotary import Rotation
 
 
@@ -32,13 +33,17 @@ class Attention(nn.Module):
             self.q_norm = nn.RMSNorm(d, eps=config.rms_norm_eps)
             self.k_norm = nn.RMSNorm(d, eps=config.rms_norm_eps)
         self.use_qk_norm = config.use_qk_norm
+        self.qkv_proj: nn.Linear | None = None  # instead of the three, once fused
+
+    def fuse(self) -> None:
+        """Makes one product of three; the names of the weights are then no checkpoint's."""
+        self.qkv_proj = join(self.q_proj, self.k_proj, self.v_proj)
+        del self.q_proj, self.k_proj, self.v_proj
 
     def forward(
         self, hidden_ND: Tensor, rotation: Rotation, rows: Rows, cache: LayerCache | None
     ) -> Tensor:
-        q_NHd = self.q_proj(hidden_ND).unflatten(-1, (self.num_heads, self.head_dim))
-        k_NKd = self.k_proj(hidden_ND).unflatten(-1, (self.num_kv_heads, self.head_dim))
-        v_NKd = self.v_proj(hidden_ND).unflatten(-1, (self.num_kv_heads, self.head_dim))
+        q_NHd, k_NKd, v_NKd = self._project(hidden_ND)
         if self.use_qk_norm:
             q_NHd, k_NKd = self.q_norm(q_NHd), self.k_norm(k_NKd)
         q_NHd, k_NKd = rotation.halves(q_NHd), rotation.halves(k_NKd)
@@ -48,6 +53,14 @@ class Attention(nn.Module):
             cache.write(rows, k_NKd, v_NKd)
             out_NHd = self._attend_cached(q_NHd, rows, cache)
         return self.o_proj(out_NHd.flatten(-2))
+
+    def _project(self, hidden_ND: Tensor) -> tuple[Tensor, ...]:
+        """Queries [N, H, d], keys and values [N, K, d]."""
+        if self.qkv_proj is None:
+            parts = (self.q_proj(hidden_ND), self.k_proj(hidden_ND), self.v_proj(hidden_ND))
+            return tuple(part.unflatten(-1, (-1, self.head_dim)) for part in parts)
+        heads = [self.num_heads, self.num_kv_heads, self.num_kv_heads]
+        return self.qkv_proj(hidden_ND).unflatten(-1, (-1, self.head_dim)).split(heads, dim=-2)
 
     def _attend_cached(self, q_NHd: Tensor, rows: Rows, cache: LayerCache) -> Tensor:
         out_NHd = q_NHd.new_empty(q_NHd.shape)

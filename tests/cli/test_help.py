@@ -11,7 +11,7 @@ from janus.errors import JanusError
 
 RESULTS = "--json"
 MESSAGES = "-q --quiet -v --verbose"
-MODEL = "-m --model --device --dtype --offline"
+MODEL = "-m --model --device --dtype --quantize --offline"
 TEXT = "--max-tokens --temperature --top-p --top-k --seed --stop"
 OPTIONS = {
     "caption": f"{TEXT} {MODEL} {RESULTS} {MESSAGES}",

@@ -1,5 +1,6 @@
 """Several ids a pass give the same pictures as one."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from janus.engine.engine import Engine
 from janus.engine.request import Ticket
 from janus.engine.windows import Windows
 from janus.model.model import JanusModel
+from janus.model.quantized import pack_quantized
 
 Build = Callable[..., Any]
 
@@ -25,6 +27,17 @@ def test_the_same_ids_with_any_window(
         assert finish(one, tickets[0]) == finish(several, tickets[1])
         assert tickets[0].num_passes == 16
         assert tickets[1].num_passes <= 16
+
+
+@pytest.mark.parametrize("kind", ["int8", "int4"])
+def test_the_same_ids_from_quantized_weights(
+    model: JanusModel, new_engine: Build, draw: Build, finish: Build, kind: str
+) -> None:
+    packed = pack_quantized(copy.deepcopy(model), kind)
+    for seed in range(4):
+        one, several = new_engine(packed), new_engine(packed, window=6)
+        tickets = [engine.submit(draw(4, seed=seed)) for engine in (one, several)]
+        assert finish(one, tickets[0]) == finish(several, tickets[1])
 
 
 def test_right_guesses_are_taken_all_at_once(

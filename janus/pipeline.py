@@ -244,7 +244,7 @@ class Janus:
     @property
     def number_type(self) -> str:
         """Of weights and activations, as people call it."""
-        return self.quantization or str(self.dtype).removeprefix("torch.")
+        return self.model.number_type
 
     @property
     def num_parameters(self) -> int:

@@ -47,6 +47,11 @@ class JanusModel(nn.Module):
         """Of the activations, and of all weights that are not packed."""
         return self.generation_embeddings.weight.dtype
 
+    @property
+    def number_type(self) -> str:
+        """Of weights and activations, as people call it."""
+        return self.quantization or str(self.dtype).removeprefix("torch.")
+
     def see(self, pixels_B3SS: Tensor) -> Tensor:
         """Pictures in [-1, 1] -> what stands in their place in a prompt: [B, I, D]."""
         return self.aligner(self.vision_model(pixels_B3SS))

@@ -170,9 +170,12 @@ class PackedExperts(nn.Module):
         return out_ND
 
 
-def pack_quantized(model: JanusModel, kind: str) -> JanusModel:
-    """Packs a model on the CPU in place, layer after layer, with fewer bits.
+def pack_quantized(
+    model: JanusModel, kind: str, prepare: Callable[[nn.Module], None] = lambda part: None
+) -> JanusModel:
+    """Packs a model on the CPU in place with fewer bits, one of `packed_parts` after the other.
 
+    `prepare` is called with each part before: weights that are made there never exist all at once.
     Raises `UsageError` for an unknown kind, or a model on another device.
     """
     if kind not in QUANTIZATIONS:
@@ -183,36 +186,42 @@ def pack_quantized(model: JanusModel, kind: str) -> JanusModel:
             "Use --device cpu, or leave --quantize out.",
         )
     pack_one = _pack_int8 if kind == "int8" else _pack_int4
-    for layer in model.language_model.layers:
-        for name, module in list(layer.named_modules()):
+    for name in packed_parts(model):
+        prepare(model.get_submodule(name))
+        for path, module in _modules(model, name):
             if isinstance(module, (Attention, FeedForward)):
                 module.fuse()
             elif isinstance(module, Experts):
-                layer.set_submodule(name, PackedExperts(module, pack_one))
+                model.set_submodule(path, PackedExperts(module, pack_one))
+        _pack_linears(model, name, pack_one)
     model.quantization = kind
-    return _pack(model, pack_one)
+    return model
 
 
 def pack_bfloat16(model: JanusModel) -> JanusModel:
     """Packs a bfloat16 model in place where the CPU has instructions for it; changes no number."""
     is_fast = model.device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    if model.dtype is not torch.bfloat16 or not is_fast:
-        return model
-    return _pack(model, BFloat16Linear)
-
-
-def _pack(model: JanusModel, pack_one: Callable[..., PackedLinear]) -> JanusModel:
-    for layer in model.language_model.layers:
-        _pack_linears(layer, pack_one)
-    _pack_linears(model.generation_head, pack_one)
-    model.lm_head = pack_one(model.lm_head.weight)
+    if model.dtype is torch.bfloat16 and is_fast:
+        for name in packed_parts(model):
+            _pack_linears(model, name, BFloat16Linear)
     return model
 
 
-def _pack_linears(module: nn.Module, pack_one: Callable[..., PackedLinear]) -> None:
-    for name, linear in list(module.named_modules()):
-        if isinstance(linear, nn.Linear) and not name.endswith(KEPT):
-            module.set_submodule(name, pack_one(linear.weight, linear.bias))
+def packed_parts(model: JanusModel) -> list[str]:
+    """Names of what is packed: the layers of the transformer, and both heads."""
+    layers = range(len(model.language_model.layers))
+    return [*(f"language_model.layers.{i}" for i in layers), "generation_head", "lm_head"]
+
+
+def _modules(model: JanusModel, name: str) -> list[tuple[str, nn.Module]]:
+    """A part and all modules in it, by their names in the model."""
+    return list(model.get_submodule(name).named_modules(prefix=name))
+
+
+def _pack_linears(model: JanusModel, name: str, pack_one: Callable[..., PackedLinear]) -> None:
+    for path, linear in _modules(model, name):
+        if isinstance(linear, nn.Linear) and not path.endswith(KEPT):
+            model.set_submodule(path, pack_one(linear.weight, linear.bias))
 
 
 def _pack_int8(weight_NK: Tensor, bias_N: Tensor | None = None) -> PackedLinear:

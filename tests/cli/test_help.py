@@ -20,6 +20,7 @@ OPTIONS = {
     f"-o --output --like --from {MODEL} {RESULTS} {MESSAGES}",
     "chat": f"{TEXT} {MODEL} {RESULTS} {MESSAGES}",
     "web": f"--host --port --share --open --no-open {MODEL} {MESSAGES}",
+    "bench": f"--random --steps --pictures --windows --against {MODEL} {RESULTS} {MESSAGES}",
     "info": f"{RESULTS} {MESSAGES}",
     "doctor": f"{MODEL} {RESULTS} {MESSAGES}",
     "weights list": f"{RESULTS} {MESSAGES}",

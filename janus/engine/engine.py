@@ -42,7 +42,7 @@ class Engine:
         placeholder_id: int,
         windows: Windows | None = None,
     ) -> None:
-        self.config, self.windows = model.config, windows or Windows()
+        self.config, self.windows = model.config, windows or Windows.for_model(model)
         self.num_slots, self.length = num_slots, length
         self.placeholder_id = placeholder_id
         self.scheduler = Scheduler(num_slots)

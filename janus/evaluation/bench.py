@@ -105,6 +105,7 @@ def time_seeing(model: JanusModel) -> float:
 def time_decoding(model: JanusModel) -> float:
     """Milliseconds from the ids of one picture to its pixels."""
     ids_1I = torch.arange(model.config.num_image_tokens, device=model.device)[None]
+    ids_1I = ids_1I % model.config.codebook.num_embeddings
     return _median(lambda: model.draw_pixels(ids_1I))
 
 

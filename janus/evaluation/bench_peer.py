@@ -23,17 +23,16 @@ class Transformers:
 
         config = JanusConfig(**to_transformers(model.config))
         with WithoutInitialisation():
-            theirs: Any = JanusForConditionalGeneration(config)
+            theirs: Any = JanusForConditionalGeneration._from_config(config, dtype=model.dtype)
         weights = {canonical_name(name): tensor for name, tensor in model.state_dict().items()}
         theirs.load_state_dict(weights, strict=False, assign=True)
         # Prompts begin and end with one id here, so that no other is masked away.
         theirs.generation_config = GenerationConfig(
             bos_token_id=BOS,
             pad_token_id=PAD,
-            max_length=model.config.transformer.max_position_embeddings,
             generation_kwargs={"boi_token_id": BOS},
         )
-        self.model = theirs.to(model.dtype).eval()
+        self.model = theirs.eval()
 
     def time_drawing(self, steps: int) -> Iterator[float]:
         """Milliseconds of one image token after another, around the same position as ours."""

@@ -8,6 +8,7 @@ the one place where an attention kernel is called.
 # N new tokens of all rows, D width, H heads, K key heads, d width of a head,
 # R rows, T new tokens of a row, L positions attended to
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -15,6 +16,11 @@ from janus.config import TransformerConfig
 from janus.model.cache import LayerCache, Rows
 from janus.model.linear import join
 from janus.model.rotary import Rotation
+
+# New tokens of a row up to which a CPU attends in float32, converting keys and values on the way:
+# the bfloat16 kernel takes 74 ms instead of 7 for one query (24 layers of Janus-Pro-1B, two rows,
+# position 300, two cores), 13.8 instead of 12.7 for four, and 16.4 instead of 15.2 for eight.
+FEW_QUERIES = 8
 
 
 class Attention(nn.Module):
@@ -92,6 +98,9 @@ def attend(
     scale: float | None = None,
 ) -> Tensor:
     """Softmax attention, [R, T, H, d of v]. `causal`: query t sees the first t + 1 positions."""
+    dtype = q_RTHd.dtype
+    if dtype is torch.bfloat16 and q_RTHd.device.type == "cpu" and q_RTHd.shape[1] <= FEW_QUERIES:
+        q_RTHd, k_RLKd, v_RLKd = q_RTHd.float(), k_RLKd.float(), v_RLKd.float()
     out_RHTd = F.scaled_dot_product_attention(
         q_RTHd.transpose(1, 2),
         k_RLKd.transpose(1, 2),
@@ -101,7 +110,7 @@ def attend(
         scale=scale,
         enable_gqa=q_RTHd.shape[2] != k_RLKd.shape[2],
     )
-    return out_RHTd.transpose(1, 2)
+    return out_RHTd.transpose(1, 2).to(dtype)
 
 
 def new_attention_cache(

@@ -11,7 +11,7 @@ from janus.engine.engine import Engine
 from janus.engine.request import Ticket
 from janus.engine.windows import Windows
 from janus.model.model import JanusModel
-from janus.model.quantized import pack_quantized
+from janus.model.quantized import Int4Linear, pack_quantized
 
 Build = Callable[..., Any]
 
@@ -111,6 +111,18 @@ def test_windows_shrink_as_the_pass_fills(
         engine.submit(draw(4, count=count))
         engine.step()
         assert set(windows.choose(engine.scheduler.running).values()) == {window}
+
+
+@pytest.mark.parametrize(("kind", "num_tokens"), [(None, 64), ("int8", 16), ("int4", 4)])
+def test_windows_suit_the_weights(model: JanusModel, kind: str | None, num_tokens: int) -> None:
+    if kind == "int8" and not torch.cpu._is_vnni_supported():
+        num_tokens = 4
+    model = copy.deepcopy(model)
+    if kind == "int4":
+        model.lm_head = Int4Linear(torch.randn(96, 64))
+    elif kind is not None:
+        pack_quantized(model, kind)
+    assert Windows.for_model(model).num_tokens == num_tokens
 
 
 def test_windows_follow_what_is_gained(model: JanusModel, new_engine: Build, draw: Build) -> None:

@@ -65,6 +65,7 @@ class Janus:
         *,
         device: str | torch.device = "auto",
         dtype: str | torch.dtype = "auto",
+        quantize: str | None = None,
         revision: str | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         token: str | None = None,
@@ -72,8 +73,11 @@ class Janus:
     ) -> "Janus":
         """Opens a model by its name, hub id or folder, in either published layout.
 
-        Downloads it if need be. Raises `WeightsMissingError` with the reason where that fails, and
-        `UsageError` for a device or dtype that cannot be used.
+        Downloads it if need be. `quantize` ("int8", "int4") packs the transformer's weights into
+        fewer bits, on a CPU: less memory and time, slightly other results.
+
+        Raises `WeightsMissingError` with the reason where a download fails, and `UsageError` for a
+        device, dtype or quantization that cannot be used.
         """
         try:
             folder = locate(
@@ -83,7 +87,7 @@ class Janus:
                 token=token,
                 local_files_only=local_files_only,
             )
-            model = load_model(folder, device=device, dtype=dtype)
+            model = load_model(folder, device=device, dtype=dtype, quantize=quantize)
             processor, guidance = saving.read_processor(folder), saving.read_guidance(folder)
         except Exception as error:
             raise as_janus_error(error) or error from error
@@ -209,6 +213,10 @@ class Janus:
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Writes a checkpoint in transformers' layout, which stock transformers opens."""
+        if self.quantization is not None:
+            raise UsageError(
+                "A quantized model cannot be saved.", "Load it without quantize, and save that."
+            )
         try:
             style = self.template.style
             saving.save(folder, self.model, self.tokenizer, style, guidance=self.guidance)
@@ -222,19 +230,29 @@ class Janus:
 
     @property
     def device(self) -> torch.device:
-        return self.model.lm_head.weight.device
+        return self.model.device
 
     @property
     def dtype(self) -> torch.dtype:
-        return self.model.lm_head.weight.dtype
+        return self.model.dtype
+
+    @property
+    def quantization(self) -> str | None:
+        """ "int8" or "int4" where the transformer's weights are packed into fewer bits."""
+        return self.model.quantization
+
+    @property
+    def number_type(self) -> str:
+        """Of weights and activations, as people call it."""
+        return self.model.number_type
 
     @property
     def num_parameters(self) -> int:
         return num_parameters(self.model)
 
     def __repr__(self) -> str:
-        dtype = str(self.dtype).removeprefix("torch.")
-        return f"Janus({self.name!r}, {self.num_parameters / 1e6:.0f} M, {dtype}, {self.device})"
+        size = f"{self.num_parameters / 1e6:.0f} M"
+        return f"Janus({self.name!r}, {size}, {self.number_type}, {self.device})"
 
     # ------------------------------------------------------------ inside
 
@@ -305,6 +323,8 @@ class Janus:
             "dtype": str(self.dtype).removeprefix("torch."),
             "size": f"{self.image_size}x{self.image_size}",
         }
+        if self.quantization:
+            settings["quantize"] = self.quantization
         if params.reference:  # its pictures depend on each other
             settings |= {"reference": True, "count": params.count, "index": index}
         return settings

@@ -49,7 +49,7 @@ def save(
     write_checkpoint(
         Path(folder),
         _tensors(model),
-        config_json(model.config, tokenizer, model.lm_head.weight.dtype),
+        config_json(model.config, tokenizer, model.dtype),
         other_files(model.config, tokenizer, style, guidance=guidance),
     )
 

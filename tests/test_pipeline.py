@@ -165,6 +165,16 @@ def test_wrong_settings_are_named(tiny: Janus, settings: dict, named: str):
         tiny.draw("a dog", **settings)
 
 
+def test_a_quantized_model_is_not_saved(tiny: Janus, tmp_path: Path):
+    tiny.save_pretrained(tmp_path / "plain")
+    quantized = Janus.from_pretrained(tmp_path / "plain", device="cpu", quantize="int8")
+    assert quantized.num_parameters == tiny.num_parameters
+    assert "int8" in repr(quantized)
+    with pytest.raises(UsageError, match="quantized"):
+        quantized.save_pretrained(tmp_path / "packed")
+    assert not (tmp_path / "packed").exists()
+
+
 def test_bad_input_is_explained(tiny: Janus, tmp_path: Path):
     with pytest.raises(UsageError, match="empty"):
         tiny.draw("  ")

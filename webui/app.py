@@ -64,6 +64,7 @@ def launch(
     *,
     device: str,
     dtype: str,
+    quantize: str | None,
     host: str,
     port: int,
     share: bool,
@@ -75,7 +76,8 @@ def launch(
         ServerError: the port is taken.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    loader = ModelLoader(pretrained(device=device, dtype=dtype), Loading(model_name))
+    load = pretrained(device=device, dtype=dtype, quantize=quantize)
+    loader = ModelLoader(load, Loading(model_name))
     page = build(loader, can_switch=host in LOOPBACK and not share)
     address = serve(page, host=host, port=port, share=share, open_browser=open_browser)
     try:

@@ -107,7 +107,7 @@ def holding(model: "Janus") -> ModelLoader:
     return ModelLoader(pretrained(), Ready(model))
 
 
-def pretrained(*, device: str = "auto", dtype: str = "auto") -> Load:
+def pretrained(*, device: str = "auto", dtype: str = "auto", quantize: str | None = None) -> Load:
     """Loads with `Janus.from_pretrained`, and reports a download as it goes on."""
 
     def load(name: str, report: Report) -> "Janus":
@@ -115,7 +115,13 @@ def pretrained(*, device: str = "auto", dtype: str = "auto") -> Load:
         from weights.hub import locate
 
         locate(name, progress=reporting_bar(report))
-        return Janus.from_pretrained(name, device=device, dtype=dtype, local_files_only=True)
+        return Janus.from_pretrained(
+            name,
+            device=device,
+            dtype=dtype,
+            quantize=quantize,
+            local_files_only=True,
+        )
 
     return load
 

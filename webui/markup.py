@@ -68,7 +68,7 @@ def _ready(state: Ready) -> str:
     facts = text(
         "model.facts",
         parameters=_millions(model.num_parameters),
-        dtype=str(model.dtype).removeprefix("torch."),
+        dtype=model.number_type,
         device=str(model.device),
         size=model.image_size,
     )

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from janus import __version__
-from janus.cli import chat, doctor, drawing, evaluation, info, seeing, train, web, weights
+from janus.cli import bench, chat, doctor, drawing, evaluation, info, seeing, train, web, weights
 from janus.cli.common import EXIT_CODES
 
 PLAIN = {
@@ -27,6 +27,7 @@ app.command()(seeing.ask)
 app.command()(drawing.draw)
 app.command()(chat.chat)
 app.command()(web.web)
+app.command()(bench.bench)
 app.command()(info.info)
 app.command()(doctor.doctor)
 

@@ -105,6 +105,14 @@ class ModelOptions:
             show_default=False,
         ),
     ] = None
+    quantize: Annotated[
+        str | None,
+        typer.Option(
+            "--quantize",
+            help="int8 or int4: pack the weights into fewer bits, on a CPU; faster and smaller.",
+            show_default=False,
+        ),
+    ] = None
     offline: Offline = False
 
     @property
@@ -119,6 +127,7 @@ class ModelOptions:
             self.name,
             device=self.device,
             dtype=self.dtype or "auto",
+            quantize=self.quantize,
             local_files_only=self.offline,
         )
 

@@ -21,6 +21,7 @@ class Redrawing:
     settings: dict[str, Any]
     model: str
     dtype: str | None
+    quantize: str | None
     index: int | None
 
     @classmethod
@@ -45,15 +46,17 @@ class Redrawing:
             settings=settings,
             model=stored["model"],
             dtype=stored.get("dtype"),
+            quantize=stored.get("quantize"),
             index=index,
         )
 
     def model_options(self, asked: ModelOptions) -> ModelOptions:
-        """The picture's own model and number type, unless others are asked for."""
+        """The picture's own model and number types, unless others are asked for."""
         return ModelOptions(
             model=asked.model or self._find_model(asked),
             device=asked.device,
             dtype=asked.dtype or self.dtype,
+            quantize=asked.quantize or self.quantize,
             offline=asked.offline,
         )
 

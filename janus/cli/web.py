@@ -54,6 +54,7 @@ def web(
         model.name,
         device=model.device,
         dtype=model.dtype or "auto",
+        quantize=model.quantize,
         host=host,
         port=free,
         share=share,

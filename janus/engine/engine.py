@@ -1,8 +1,8 @@
 """The one decode loop: requests in, a step at a time, ids out.
 
-Each step advances every running sequence by one id: answers, and pictures in pairs of rows, in the
-same forward pass. Whoever owns the engine calls `step`, from one thread. Knows no words and decodes
-no pictures.
+Each step advances every running sequence by at least one id: answers, and pictures in pairs of
+rows, in the same forward pass. Whoever owns the engine calls `step`, from one thread. Knows no
+words and decodes no pictures.
 """
 
 import logging
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from janus.engine.request import ImageRequest, Sequence, TextRequest, Ticket
 from janus.engine.runner import Runner
 from janus.engine.scheduler import Scheduler, slots_of, units
+from janus.engine.windows import Windows
 from janus.errors import ContextError, UsageError, as_janus_error
 from janus.generation.results import FinishReason
 from janus.model.model import JanusModel
@@ -20,22 +21,28 @@ from janus.prompts.batch import Prompt
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Event:
-    """What a step brought to one ticket: the new id of some of its sequences, by their index.
+    """What a step brought to one ticket: the new ids of some of its sequences, by their index.
 
     Empty where the ticket ended without a new id: an answer at its end mark, or a failure.
     """
 
     ticket: Ticket
-    new_ids: dict[int, int]
+    new_ids: dict[int, tuple[int, ...]]
 
 
 class Engine:
     """`num_slots` rows of at most `length` tokens at a time; a guided picture takes two rows."""
 
     def __init__(
-        self, model: JanusModel, *, num_slots: int, length: int, placeholder_id: int
+        self,
+        model: JanusModel,
+        *,
+        num_slots: int,
+        length: int,
+        placeholder_id: int,
+        windows: Windows | None = None,
     ) -> None:
-        self.config = model.config
+        self.config, self.windows = model.config, windows or Windows.for_model(model)
         self.num_slots, self.length = num_slots, length
         self.placeholder_id = placeholder_id
         self.scheduler = Scheduler(num_slots)
@@ -65,7 +72,7 @@ class Engine:
         return ticket
 
     def step(self) -> list[Event]:
-        """One id for every running sequence. A failure ends the tickets behind it, not the engine.
+        """New ids for every running sequence. A failure ends the tickets behind it, not the engine.
 
         Where some sequences are new, the failure is theirs: the others have lost nothing, and
         simply repeat the step.
@@ -75,7 +82,7 @@ class Engine:
         if not running:
             return []
         try:
-            chosen = self.runner.step(running)
+            chosen = self.runner.step(self.windows.choose(running))
         except Exception as error:
             logging.getLogger(__name__).exception("a step failed")
             events = self._fail([s for s in running if not s.ids] or running, error)
@@ -163,13 +170,13 @@ class Engine:
             )
 
 
-def _record(chosen: list[tuple[Sequence, int]]) -> list[Event]:
+def _record(chosen: list[tuple[Sequence, list[int]]]) -> list[Event]:
     """Hands out the new ids; one event a ticket."""
-    new_ids: dict[Ticket, dict[int, int]] = {}
-    for sequence, token in chosen:
+    new_ids: dict[Ticket, dict[int, tuple[int, ...]]] = {}
+    for sequence, choices in chosen:
         of_ticket = new_ids.setdefault(sequence.ticket, {})
-        if sequence.record(token):
-            of_ticket[sequence.index] = token
+        if new := sequence.record(choices):
+            of_ticket[sequence.index] = new
     return [Event(ticket, ids) for ticket, ids in new_ids.items()]
 
 

@@ -37,13 +37,14 @@ class ImageRequest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
-    """The new tokens of one row: a whole prompt, or the id that was chosen last."""
+    """The new tokens of one row: a whole prompt, or the id chosen last and guesses of the next."""
 
     sequence: "Sequence"
     slot: int
     position: int
     tokens: Prompt
-    drawn: bool  # the id is an image code, not a word
+    num_outputs: int  # of its last tokens, each of which predicts an id
+    drawn: bool  # the ids are image codes, not words
 
     @property
     def count(self) -> int:
@@ -63,7 +64,10 @@ class Sequence:
     limit: int
     stop_ids: frozenset[int] = frozenset()
     ids: list[int] = field(default_factory=list)
-    slots: tuple[int, ...] = ()
+    guesses: list[int] = field(default_factory=list)  # of the ids that follow
+    pace: float = 2.0  # ids that a pass gains, of late
+    num_passes: int = 0
+    slots: tuple[int, ...] = ()  # ascending
     finish_reason: FinishReason | None = None
 
     @property
@@ -74,26 +78,53 @@ class Sequence:
     def is_reference(self) -> bool:
         return isinstance(self.params, DrawParams) and self.params.reference
 
-    def rows(self) -> list[Row]:
-        """What it brings to the next forward pass; until the first id is chosen, its prompts."""
+    def rows(self, window: int = 1) -> list[Row]:
+        """What it brings to the next forward pass; until the first id is chosen, its prompts.
+
+        Then the last id and as many guesses as make up the window: one pass predicts what follows
+        each of them.
+        """
         if not self.ids:
             return [
-                Row(self, slot, 0, prompt, drawn=False)
+                Row(self, slot, 0, prompt, num_outputs=1, drawn=False)
                 for slot, prompt in zip(self.slots, self.prompts, strict=True)
             ]
-        last = Prompt((self.ids[-1],))
+        window = min(window, self.limit - len(self.ids))
+        tokens = Prompt((self.ids[-1], *self._guess(window - 1)))
         position = len(self.prompts[0]) + len(self.ids) - 1
-        return [Row(self, slot, position, last, drawn=self.draws) for slot in self.slots]
+        return [
+            Row(self, slot, position, tokens, num_outputs=window, drawn=self.draws)
+            for slot in self.slots
+        ]
 
-    def record(self, token: int) -> bool:
-        """Takes the next id; False where it ends the sequence without being part of it."""
-        if token in self.stop_ids:
+    def record(self, chosen: list[int]) -> tuple[int, ...]:
+        """Takes what a pass chose after the last id and after each guess; the ids that are new.
+
+        A choice counts if every guess before it was right: it is then what one-by-one decoding
+        would have chosen, since the noise of each step is fixed beforehand. The others are the
+        next guesses (Jacobi iteration; arXiv 2410.01699 for pictures, with coupled noise
+        2510.24211). An end mark ends the sequence and is not part of it.
+        """
+        guesses, num_new = self._guess(len(chosen) - 1), 1
+        while num_new < len(chosen) and guesses[num_new - 1] == chosen[num_new - 1]:
+            num_new += 1
+        new = chosen[:num_new]
+        ends = [i for i, token in enumerate(new) if token in self.stop_ids]
+        new = new[: ends[0]] if ends else new
+        self.ids += new
+        self.guesses = chosen[num_new:]
+        self.pace += (num_new - self.pace) / 4
+        self.num_passes += 1
+        if ends:
             self.finish_reason = "stop"
-            return False
-        self.ids.append(token)
-        if len(self.ids) == self.limit:
+        elif len(self.ids) == self.limit:
             self.finish_reason = "stop" if self.draws else "length"
-        return True
+        return tuple(new)
+
+    def _guess(self, num: int) -> list[int]:
+        """The next ids as far as the last pass saw them, then the last one known again."""
+        last = [*self.ids[-1:], *self.guesses][-1:]
+        return [*self.guesses, *last * num][:num]
 
 
 class Ticket:
@@ -125,6 +156,11 @@ class Ticket:
     def num_steps(self) -> int:
         """Ids chosen so far, of all its sequences."""
         return sum(len(sequence.ids) for sequence in self.sequences)
+
+    @property
+    def num_passes(self) -> int:
+        """Passes of the model that it took so far, of all its sequences."""
+        return sum(sequence.num_passes for sequence in self.sequences)
 
     @property
     def total_steps(self) -> int:

@@ -1,12 +1,14 @@
-"""One step of everybody: sequences in, the next id of each out, in one call of the transformer.
+"""One step of everybody: sequences in, the next ids of each out, in one call of the transformer.
 
 Lays the new tokens of all rows out as one flat batch, embeds them (words, image codes, seen
-pictures), and turns the hidden states of each row's last token into a choice. Everything that the
+pictures), and turns the hidden states at the end of each row into choices. Everything that the
 device needs is sent before the forward pass; the one wait is for the chosen ids. Keeps nothing
 between steps but the cache.
 """
 
-# N new tokens of all rows, R rows, D width, B seen pictures, I tokens of one, M = B * I
+# N new tokens of all rows, D width, B seen pictures, I tokens of one, M = B * I
+
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -27,29 +29,30 @@ class Runner:
 
     @property
     def device(self) -> torch.device:
-        return self.model.language_model.embed_tokens.weight.device
+        return self.model.device
 
     @torch.inference_mode()
-    def step(self, sequences: list[Sequence]) -> list[tuple[Sequence, int]]:
-        """Each sequence with its next id. Changes no sequence: a failed step may be repeated."""
-        rows = lay_out(sequences)
+    def step(self, windows: dict[Sequence, int]) -> list[tuple[Sequence, list[int]]]:
+        """Each sequence with what is chosen after its last id and after each guess in its window.
+
+        Changes no sequence: a failed step may be repeated.
+        """
+        rows = lay_out(windows)
         batch = Rows(
             counts=tuple(row.count for row in rows),
             starts=tuple(row.position for row in rows),
             slots=tuple(row.slot for row in rows),
             device=self.device,
         )
-        last_R = batch.last_R
-        groups = form_groups(sequences, rows, self.device)
+        groups = form_groups(rows, self.device)
         hidden_ND = self.model(self._embed(rows), batch, self.cache)
-        hidden_RD = hidden_ND[last_R]
-        chosen = [group.choose(self.model, hidden_RD) for group in groups]
-        ids = torch.cat(chosen).tolist()
-        return list(zip((s for group in groups for s in group.sequences), ids, strict=True))
+        ids = iter(torch.cat([group.choose(self.model, hidden_ND) for group in groups]).tolist())
+        members = [member for group in groups for member in group.members]
+        return [(m.sequence, list(islice(ids, m.num_choices))) for m in members]
 
     def _embed(self, rows: list[Row]) -> Tensor:
         """Inputs of the transformer, [N, D]: image codes, which come first, then words."""
-        codes = [row.tokens.ids[0] for row in rows if row.drawn]
+        codes = [code for row in rows if row.drawn for code in row.tokens.ids]
         words = [token for row in rows if not row.drawn for token in row.tokens.ids]
         codes_N = torch.tensor(codes, dtype=torch.long, device=self.device)
         words_N = torch.tensor(words, dtype=torch.long, device=self.device)
@@ -72,7 +75,10 @@ class Runner:
         return places
 
 
-def lay_out(sequences: list[Sequence]) -> list[Row]:
-    """All rows in the order of the batch: image codes, single words, then whole prompts."""
-    rows = [row for sequence in sequences for row in sequence.rows()]
-    return sorted(rows, key=lambda row: (row.count > 1, not row.drawn))
+def lay_out(windows: dict[Sequence, int]) -> list[Row]:
+    """All rows in the order of the batch: image codes, then words.
+
+    Equally many tokens stand together, and so do neighbouring slots: such rows attend at once.
+    """
+    rows = [row for sequence, window in windows.items() for row in sequence.rows(window)]
+    return sorted(rows, key=lambda row: (not row.drawn, row.count * (1 - 2 * row.drawn), row.slot))

@@ -5,6 +5,7 @@ later ones that need one. Slots are given at admission and taken back at the end
 """
 
 from collections import deque
+from heapq import heappop, heappush
 
 from janus.engine.request import Sequence, Ticket
 
@@ -17,7 +18,7 @@ class Scheduler:
         self.num_slots = num_slots
         self.waiting: deque[Unit] = deque()
         self.running: list[Sequence] = []
-        self._free = list(range(num_slots))[::-1]
+        self._free = list(range(num_slots))  # a heap
 
     @property
     def num_free(self) -> int:
@@ -27,17 +28,21 @@ class Scheduler:
         self.waiting.extend(units(ticket))
 
     def admit(self) -> None:
-        """Gives slots to waiting units, in order, until one does not fit."""
+        """Gives slots to waiting units, in order, until one does not fit.
+
+        The lowest ones that are free, in ascending order: rows that begin together lie together.
+        """
         while self.waiting and slots_of(self.waiting[0]) <= self.num_free:
             for sequence in self.waiting.popleft():
-                sequence.slots = tuple(self._free.pop() for _ in range(sequence.num_slots))
+                sequence.slots = tuple(heappop(self._free) for _ in range(sequence.num_slots))
                 self.running.append(sequence)
 
     def release_finished(self) -> None:
         """Takes back the slots of running sequences that ended, and forgets waiting ones."""
         for sequence in self.running:
             if sequence.finish_reason:
-                self._free.extend(sequence.slots)
+                for slot in sequence.slots:
+                    heappush(self._free, slot)
                 sequence.slots = ()
         self.running = [s for s in self.running if not s.finish_reason]
         self.waiting = deque(unit for unit in self.waiting if not unit[0].finish_reason)

@@ -81,7 +81,7 @@ def sample_image(side: int) -> Image.Image:
 
 @torch.inference_mode()
 def run_ours(model: JanusModel, case: Case) -> Outputs:
-    device = model.lm_head.weight.device
+    device = model.device
     seen_1ID = model.see(case.pixels_13SS.to(device))
     ids_1T = torch.tensor([case.answer.prompt.ids], device=device)
     asked_1TD = model.embed_text(ids_1T)

@@ -4,10 +4,12 @@ A forward pass takes the new tokens of all rows in one flat list [N, D]; `Rows` 
 divides. The cache holds one contiguous slot a row, of fixed length, allocated once.
 """
 
-# N new tokens of all rows, R rows, S slots, L positions of a slot, ... what is kept of a token
+# N new tokens of all rows, R rows, T new tokens of each, S slots, L positions of a slot,
+# ... what is kept of a token
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -17,7 +19,6 @@ from torch import Tensor
 class Rows:
     """How N flat tokens divide into rows: row r brings `counts[r]` after `starts[r]` old ones.
 
-    Rows that bring a single token come first, so that decoding rows form one batch.
     `slots` names the cache slot of each row; without a cache it is empty.
     """
 
@@ -26,66 +27,78 @@ class Rows:
     slots: tuple[int, ...] = ()
     device: torch.device | str = "cpu"
 
-    def __post_init__(self) -> None:
-        singles = [count == 1 for count in self.counts]
-        if singles != sorted(singles, reverse=True):
-            raise ValueError("rows with a single new token must come first")
-
     @classmethod
     def uniform(cls, num_rows: int, length: int, device: torch.device | str = "cpu") -> "Rows":
         """Complete rows of equal length, without a cache (training, comparison)."""
         return cls(counts=(length,) * num_rows, starts=(0,) * num_rows, device=device)
 
     @cached_property
-    def num_single(self) -> int:
-        """Rows that bring exactly one token."""
-        return sum(count == 1 for count in self.counts)
-
-    @cached_property
     def positions_N(self) -> Tensor:
         """Position of each new token in its row."""
-        pieces = [
-            torch.arange(start, start + count)
-            for start, count in zip(self.starts, self.counts, strict=True)
-        ]
-        return torch.cat(pieces).to(self.device)
-
-    @cached_property
-    def slots_R(self) -> Tensor:
-        return torch.tensor(self.slots, device=self.device)
+        spans = zip(self.starts, self.counts, strict=True)
+        positions = [position for start, n in spans for position in range(start, start + n)]
+        return torch.tensor(positions, device=self.device)
 
     @cached_property
     def slots_N(self) -> Tensor:
         """Slot of each new token."""
-        counts_R = torch.tensor(self.counts, device=self.device)
-        return self.slots_R.repeat_interleave(counts_R, output_size=sum(self.counts))
+        spans = zip(self.slots, self.counts, strict=True)
+        return torch.tensor([slot for slot, n in spans for _ in range(n)], device=self.device)
 
     @cached_property
-    def last_R(self) -> Tensor:
-        """Index, among the N tokens, of the last new token of each row."""
-        return torch.tensor(self.counts, device=self.device).cumsum(0) - 1
+    def blocks(self) -> tuple["RowBlock", ...]:
+        """Neighbouring rows of equally many new tokens, which attend in one batch."""
+        blocks, row, place = [], 0, 0
+        for count, members in groupby(self.counts):
+            stop = row + len(list(members))
+            tokens = slice(place, place + (stop - row) * count)
+            blocks.append(
+                RowBlock(tokens, count, self.starts[row:stop], self.slots[row:stop], self.device)
+            )
+            row, place = stop, tokens.stop
+        return tuple(blocks)
+
+
+@dataclass(frozen=True)
+class RowBlock:
+    """R rows that bring T = `count` new tokens each."""
+
+    tokens: slice  # their place among the N tokens
+    count: int
+    starts: tuple[int, ...]
+    slots: tuple[int, ...]
+    device: torch.device | str
+
+    @property
+    def length(self) -> int:
+        """Positions of the longest row, its new tokens included."""
+        return max(self.starts) + self.count
+
+    @property
+    def is_causal(self) -> bool:
+        """All rows are new, so that token t sees the first t + 1 positions."""
+        return self.count > 1 and not any(self.starts)
 
     @cached_property
-    def single_length(self) -> int:
-        """Longest context among the rows that bring a single token."""
-        return max(self.starts[: self.num_single], default=0) + 1
+    def mask_R1TL(self) -> Tensor | None:
+        """Which positions each new token sees; one row for all where they are equally long.
+
+        None where `is_causal` says it, or where each row has one new token that sees everything.
+        """
+        starts = sorted(set(self.starts))
+        if len(starts) == 1 and (self.is_causal or self.count == 1):
+            return None
+        starts_R = torch.tensor(starts if len(starts) == 1 else self.starts, device=self.device)
+        ends_RT1 = (starts_R[:, None] + torch.arange(self.count, device=self.device))[..., None]
+        return (torch.arange(self.length, device=self.device) <= ends_RT1)[:, None]
 
     @cached_property
-    def single_mask_R11L(self) -> Tensor:
-        """Which cached positions each single-token row may see."""
-        starts_R = torch.tensor(self.starts[: self.num_single], device=self.device)
-        return (torch.arange(self.single_length, device=self.device) <= starts_R[:, None])[
-            :, None, None
-        ]
-
-    def prefills(self) -> list[tuple[slice, int, int]]:
-        """(its place among the N tokens, slot, tokens already cached) of each longer row."""
-        place, found = self.num_single, []
-        for row in range(self.num_single, len(self.counts)):
-            stop = place + self.counts[row]
-            found.append((slice(place, stop), self.slots[row], self.starts[row]))
-            place = stop
-        return found
+    def index_R(self) -> slice | Tensor:
+        """Their slots; those that lie side by side are read without being copied."""
+        first, num = self.slots[0], len(self.slots)
+        if self.slots == tuple(range(first, first + num)):
+            return slice(first, first + num)
+        return torch.tensor(self.slots, device=self.device)
 
 
 class LayerCache:
@@ -99,14 +112,9 @@ class LayerCache:
         for tensor, value_N in zip(self.tensors, values_N, strict=True):
             tensor[rows.slots_N, rows.positions_N] = value_N
 
-    def singles(self, rows: Rows) -> tuple[Tensor, ...]:
-        """The slots of the single-token rows, up to the longest: [R, L, ...] each."""
-        slots_R = rows.slots_R[: rows.num_single]
-        return tuple(tensor[slots_R, : rows.single_length] for tensor in self.tensors)
-
-    def slot(self, slot: int, length: int) -> tuple[Tensor, ...]:
-        """The first `length` positions of one slot: [L, ...] each, without copying."""
-        return tuple(tensor[slot, :length] for tensor in self.tensors)
+    def read(self, block: RowBlock) -> tuple[Tensor, ...]:
+        """The slots of these rows, up to the longest: [R, L, ...] each."""
+        return tuple(tensor[block.index_R, : block.length] for tensor in self.tensors)
 
 
 class Cache:

@@ -1,9 +1,9 @@
 """Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1).
 
 Keys and values of all heads are one compressed vector c of `kv_lora_rank` numbers a token, beside a
-small rotated key shared by the heads; only these two are cached. Long rows expand c to every head's
-keys and values (fewer operations); single-token rows fold the expansion into query and output, and
-attend to c itself (fewer bytes). Both give the same result.
+small rotated key shared by the heads; only these two are cached. Rows with many new tokens expand c
+to every head's keys and values (fewer operations); those with few fold the expansion into query and
+output, and attend to c itself (fewer bytes). Both give the same result.
 """
 
 # N new tokens, D width, H heads, R rows, L positions, r rank of c, e rotated numbers,
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from janus.config import TransformerConfig
 from janus.model.attention import attend, attend_complete
-from janus.model.cache import LayerCache, Rows
+from janus.model.cache import LayerCache, RowBlock, Rows
 from janus.model.rotary import Rotation, softmax_scale
 
 
@@ -27,6 +27,9 @@ class LatentAttention(nn.Module):
         width, bias = config.hidden_size, config.attention_bias
         query_dim = latent.qk_nope_head_dim + latent.qk_rope_head_dim
         self.scale = softmax_scale(config, query_dim)
+        # Per head and position, T queries of r numbers instead of n and v cost about 2 r T
+        # multiplications more, and the expansion costs r (n + v).
+        self.few = (latent.qk_nope_head_dim + latent.v_head_dim) // 2
         if latent.q_lora_rank is None:
             self.q_proj = nn.Linear(width, self.num_heads * query_dim, bias=False)
         else:
@@ -78,49 +81,71 @@ class LatentAttention(nn.Module):
     def _rotate(self, x_NHe: Tensor, rotation: Rotation) -> Tensor:
         return rotation.pairs(x_NHe) if self.latent.rope_interleave else rotation.halves(x_NHe)
 
-    def _expand(self, c_Lc: Tensor) -> tuple[Tensor, Tensor]:
-        """Cached vectors [L, r + e] -> keys [L, H, n + e] and values [L, H, v] of every head."""
-        c_Lr, k_Le = c_Lc.split([self.latent.kv_lora_rank, self.latent.qk_rope_head_dim], dim=-1)
-        k_LHn, v_LHv = (
-            self.kv_b_proj(c_Lr)
+    def _expand(self, c: Tensor) -> tuple[Tensor, Tensor]:
+        """Cached vectors [..., r + e] -> keys [..., H, n + e] and values [..., H, v]."""
+        c_r, k_e = c.split([self.latent.kv_lora_rank, self.latent.qk_rope_head_dim], dim=-1)
+        k_Hn, v_Hv = (
+            self.kv_b_proj(c_r)
             .unflatten(-1, (self.num_heads, -1))
             .split([self.latent.qk_nope_head_dim, self.latent.v_head_dim], dim=-1)
         )
-        k_LHe = k_Le[:, None].expand(-1, self.num_heads, -1)
-        return torch.cat([k_LHn, k_LHe], dim=-1), v_LHv
+        k_He = k_e[..., None, :].expand(*k_Hn.shape[:-1], -1)
+        return torch.cat([k_Hn, k_He], dim=-1), v_Hv
 
     def _attend_cached(self, q_NHq: Tensor, rows: Rows, cache: LayerCache) -> Tensor:
         out_NHv = q_NHq.new_empty(len(q_NHq), self.num_heads, self.latent.v_head_dim)
-        if rows.num_single:
-            (c_RLc,) = cache.singles(rows)
-            out_NHv[: rows.num_single] = self.attend_absorbed(
-                q_NHq[: rows.num_single], c_RLc, rows.single_mask_R11L
+        for block in rows.blocks:
+            q_RTHq = q_NHq[block.tokens].unflatten(0, (-1, block.count))
+            (c_RLc,) = cache.read(block)
+            attend_block = (
+                self._attend_absorbed if block.count <= self.few else self._attend_expanded
             )
-        for place, slot, start in rows.prefills():
-            (c_Lc,) = cache.slot(slot, start + place.stop - place.start)
-            k_LHq, v_LHv = self._expand(c_Lc)
-            out_NHv[place] = attend(
-                q_NHq[None, place], k_LHq[None], v_LHv[None], causal=True, scale=self.scale
-            )[0]
+            out_NHv[block.tokens] = attend_block(q_RTHq, c_RLc, block).flatten(0, 1)
         return out_NHv
 
-    def attend_absorbed(self, q_RHq: Tensor, c_RLc: Tensor, mask_R11L: Tensor) -> Tensor:
-        """Attention of one query a row to the compressed vectors themselves: [R, H, v].
+    def _attend_expanded(self, q_RTHq: Tensor, c_RLc: Tensor, block: RowBlock) -> Tensor:
+        """[R, T, H, v], from the keys and values of every head."""
+        k_RLHq, v_RLHv = self._expand(c_RLc)
+        return attend(
+            q_RTHq,
+            k_RLHq,
+            v_RLHv,
+            mask_R1TL=block.mask_R1TL,
+            causal=block.is_causal,
+            scale=self.scale,
+        )
+
+    def _attend_absorbed(self, q_RTHq: Tensor, c_RLc: Tensor, block: RowBlock) -> Tensor:
+        """[R, T, H, v], from the compressed vectors themselves.
 
         q . (W_k c) = (q W_k) . c, and sum p (W_v c) = W_v (sum p c): the heads share one key and
-        one value, so they stand where a batch of queries would.
+        one value, so they stand where further queries would.
         """
         n, r = self.latent.qk_nope_head_dim, self.latent.kv_lora_rank
         weight_Hxr = self.kv_b_proj.weight.unflatten(0, (self.num_heads, -1))
-        q_RHr = torch.einsum("RHn,Hnr->RHr", q_RHq[..., :n], weight_Hxr[:, :n])
-        q_RHc = torch.cat([q_RHr, q_RHq[..., n:]], dim=-1)
+        q_RTHr = torch.einsum("RTHn,Hnr->RTHr", q_RTHq[..., :n], weight_Hxr[:, :n])
+        q_RTHc = torch.cat([q_RTHr, q_RTHq[..., n:]], dim=-1)
         c_RL1c = c_RLc[:, :, None]
         # One tensor is key and value, so that nothing is copied and any kernel will do.
-        out_RHc = attend(q_RHc[:, :, None], c_RL1c, c_RL1c, mask_R1TL=mask_R11L, scale=self.scale)[
-            :, :, 0
-        ]
-        out_RHr = out_RHc[..., :r]
-        return torch.einsum("RHr,Hvr->RHv", out_RHr, weight_Hxr[:, n:])
+        out_RQ1c = attend(
+            q_RTHc.flatten(1, 2)[:, :, None],
+            c_RL1c,
+            c_RL1c,
+            mask_R1TL=self._mask_of_heads(block),
+            scale=self.scale,
+        )
+        out_RTHr = out_RQ1c[:, :, 0, :r].unflatten(1, (block.count, -1))
+        return torch.einsum("RTHr,Hvr->RTHv", out_RTHr, weight_Hxr[:, n:])
+
+    def _mask_of_heads(self, block: RowBlock) -> Tensor | None:
+        """Which positions each head of each new token sees."""
+        if block.count == 1:
+            return block.mask_R1TL
+        mask_R1TL = block.mask_R1TL
+        if mask_R1TL is None:
+            mask_R1TL = torch.ones(block.count, block.count, dtype=torch.bool, device=block.device)
+            mask_R1TL = mask_R1TL.tril()[None, None]
+        return mask_R1TL.repeat_interleave(self.num_heads, dim=2)
 
 
 def new_latent_cache(

@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 from janus.config import read_config
 from janus.devices import choose_device, choose_dtype
 from janus.model.model import JanusModel
+from janus.model.quantized import PackedLinear, pack_bfloat16, pack_quantized
 from weights.files import Checkpoint
 from weights.load import load_into
 
@@ -24,6 +25,7 @@ def load_model(
     *,
     device: str | torch.device = "auto",
     dtype: str | torch.dtype = "auto",
+    quantize: str | None = None,
 ) -> JanusModel:
     """Opens a checkpoint. Raises `WeightsError` or `JanusError` where it is not a whole Janus."""
     target = choose_device(device)
@@ -39,7 +41,8 @@ def load_model(
         rename=our_name,
         keep_float32=KEPT_IN_FLOAT32,
     )
-    return model.eval().requires_grad_(False)
+    model.eval().requires_grad_(False)
+    return pack_bfloat16(model) if quantize is None else pack_quantized(model, quantize)
 
 
 class WithoutInitialisation(TorchFunctionMode):
@@ -66,4 +69,6 @@ def canonical_name(ours: str) -> str:
 
 
 def num_parameters(model: torch.nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
+    """Packed ones included."""
+    packed = (m.num_weights for m in model.modules() if isinstance(m, PackedLinear))
+    return sum(parameter.numel() for parameter in model.parameters()) + sum(packed)

@@ -10,6 +10,7 @@ those of transformers' JanusForConditionalGeneration, without its leading `model
 
 # B pictures, I image tokens of a picture, N new tokens of all rows, D width
 
+import torch
 from torch import Tensor, nn
 
 from janus.config import JanusConfig
@@ -34,7 +35,22 @@ class JanusModel(nn.Module):
         self.generation_aligner = Aligner(codebook.embed_dim, width, codebook.num_hidden_layers)
         self.generation_head = ImageHead(codebook)
         self.language_model = Transformer(config.transformer)
-        self.lm_head = nn.Linear(width, config.transformer.vocab_size, bias=False)
+        self.lm_head: nn.Module = nn.Linear(width, config.transformer.vocab_size, bias=False)
+        self.quantization: str | None = None  # see `quantized`
+
+    @property
+    def device(self) -> torch.device:
+        return self.generation_embeddings.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the activations, and of all weights that are not packed."""
+        return self.generation_embeddings.weight.dtype
+
+    @property
+    def number_type(self) -> str:
+        """Of weights and activations, as people call it."""
+        return self.quantization or str(self.dtype).removeprefix("torch.")
 
     def see(self, pixels_B3SS: Tensor) -> Tensor:
         """Pictures in [-1, 1] -> what stands in their place in a prompt: [B, I, D]."""

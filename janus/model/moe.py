@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from janus.config import ExpertsConfig, TransformerConfig
+from janus.model.linear import join
 
 
 class MixtureOfExperts(nn.Module):
@@ -41,9 +42,19 @@ class FeedForward(nn.Module):
         self.gate_proj = nn.Linear(width, inner_width, bias=False)
         self.up_proj = nn.Linear(width, inner_width, bias=False)
         self.down_proj = nn.Linear(inner_width, width, bias=False)
+        self.gate_up_proj: nn.Linear | None = None  # instead of the two, once fused
+
+    def fuse(self) -> None:
+        """Makes one product of two; the names of the weights are then no checkpoint's."""
+        self.gate_up_proj = join(self.gate_proj, self.up_proj)
+        del self.gate_proj, self.up_proj
 
     def forward(self, hidden_ND: Tensor) -> Tensor:
-        return self.down_proj(F.silu(self.gate_proj(hidden_ND)) * self.up_proj(hidden_ND))
+        if self.gate_up_proj is None:
+            gate_NI, up_NI = self.gate_proj(hidden_ND), self.up_proj(hidden_ND)
+        else:
+            gate_NI, up_NI = self.gate_up_proj(hidden_ND).chunk(2, dim=-1)
+        return self.down_proj(F.silu(gate_NI) * up_NI)
 
 
 class Router(nn.Module):

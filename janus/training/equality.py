@@ -170,7 +170,7 @@ def _logits(folder: Path) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
     ids_T, codes_T = (
         torch.randint(number, (TEXT_LENGTH,), generator=generator)
-        for number in (len(model.lm_head.weight), model.config.codebook.num_embeddings)
+        for number in (model.config.transformer.vocab_size, model.config.codebook.num_embeddings)
     )
     hidden_ND = torch.cat([model.embed_text(ids_T), model.embed_image(codes_T)])
     states_ND = model(hidden_ND, Rows.uniform(1, len(hidden_ND)))

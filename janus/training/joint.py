@@ -57,7 +57,7 @@ def train_joint(
     balance = ExpertBalance(model, settings.balance_rate)
     first = _resume(run, model, optimizer)
     for step, batch in enumerate(batches, start=first):
-        batch = batch.to(model.lm_head.weight.device)
+        batch = batch.to(model.device)
         with sdpa_kernel(SDPBackend.MATH):  # for rows this short, faster than the fused kernel
             words = dialogue_loss(model, batch, balance, image_token_id)
             (settings.text_weight * words).backward()

@@ -87,6 +87,17 @@ def test_the_same_picture_again(run):
     assert read_settings("other.png") == {**(read_settings("first.png") or {}), "seed": 4}
 
 
+def test_a_quantized_picture_again(run):
+    run("draw", "a", "--seed", 3, "-o", "plain.png")
+    run("draw", "a", "--seed", 3, "--quantize", "int8", "-o", "first.png")
+    assert not is_same(Path("plain.png"), Path("first.png"))
+    run("draw", "--like", "first.png", "-o", "again.png")
+    assert is_same(Path("first.png"), Path("again.png"))
+    assert (read_settings("again.png") or {})["quantize"] == "int8"
+    refused = run("draw", "a", "--quantize", "int2")
+    assert (refused.code, "int8 or int4" in refused.stderr) == (2, True)
+
+
 def test_one_of_several_reference_pictures_again(run):
     run("draw", "a", "--seed", 3, "-n", 3, "--reference", "-o", "all.png")
     again = run("draw", "--like", "all_2.png", "-o", "again.png")

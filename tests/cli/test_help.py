@@ -11,7 +11,7 @@ from janus.errors import JanusError
 
 RESULTS = "--json"
 MESSAGES = "-q --quiet -v --verbose"
-MODEL = "-m --model --device --dtype --offline"
+MODEL = "-m --model --device --dtype --quantize --offline"
 TEXT = "--max-tokens --temperature --top-p --top-k --seed --stop"
 OPTIONS = {
     "caption": f"{TEXT} {MODEL} {RESULTS} {MESSAGES}",
@@ -20,6 +20,7 @@ OPTIONS = {
     f"-o --output --like --from {MODEL} {RESULTS} {MESSAGES}",
     "chat": f"{TEXT} {MODEL} {RESULTS} {MESSAGES}",
     "web": f"--host --port --share --open --no-open {MODEL} {MESSAGES}",
+    "bench": f"--random --steps --pictures --windows --against {MODEL} {RESULTS} {MESSAGES}",
     "info": f"{RESULTS} {MESSAGES}",
     "doctor": f"{MODEL} {RESULTS} {MESSAGES}",
     "weights list": f"{RESULTS} {MESSAGES}",

@@ -31,6 +31,7 @@ def test_options_reach_the_studio(run, launched, folder):
         "name": str(folder),
         "device": "cpu",
         "dtype": "auto",
+        "quantize": None,
         "host": "127.0.0.1",
         "share": False,
         "open_browser": False,

@@ -9,6 +9,7 @@ import torch
 from janus.config import JanusConfig, read_config
 from janus.engine.engine import Engine
 from janus.engine.request import ImageRequest, TextRequest
+from janus.engine.windows import Windows
 from janus.generation.params import DrawParams, TextParams
 from janus.model.model import JanusModel
 from janus.prompts.batch import Prompt
@@ -102,8 +103,14 @@ def any_model(request: pytest.FixtureRequest) -> JanusModel:
 
 @pytest.fixture(scope="session")
 def new_engine() -> Callable[..., Engine]:
-    def build(model: JanusModel, num_slots: int = 8, length: int = 64) -> Engine:
-        return Engine(model, num_slots=num_slots, length=length, placeholder_id=PLACEHOLDER)
+    def build(model: JanusModel, num_slots: int = 8, length: int = 64, window: int = 1) -> Engine:
+        return Engine(
+            model,
+            num_slots=num_slots,
+            length=length,
+            placeholder_id=PLACEHOLDER,
+            windows=Windows(largest=window),
+        )
 
     return build
 

@@ -82,8 +82,8 @@ def test_events_tell_every_id_once_and_the_first_at_admission(model, new_engine,
     while events := engine.step():
         assert not first or {event.ticket for event in events} == set(tickets)
         for event in events:
-            for index, token in event.new_ids.items():
-                told[event.ticket][index].append(token)
+            for index, ids in event.new_ids.items():
+                told[event.ticket][index] += ids
         first = False
     assert not engine.has_work
     for ticket in tickets:

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from janus.engine.engine import Engine
+from janus.engine.windows import Windows
 from janus.errors import UsageError
 from janus.evaluation.routing import measure_routing, shuffle_routers
 from janus.evaluation.routing_report import MODALITIES, Routing
@@ -61,7 +62,11 @@ def test_counts_are_those_of_decoding_but_for_the_last_id(janus: Janus):
     (router,) = (module for module in janus.model.modules() if isinstance(module, Router))
     hook = router.register_forward_hook(lambda *call: chosen.append(call[-1][1]))
     engine = Engine(
-        janus.model, num_slots=4, length=512, placeholder_id=janus.tokenizer.special.image
+        janus.model,
+        num_slots=4,
+        length=512,
+        placeholder_id=janus.tokenizer.special.image,
+        windows=Windows(largest=1),
     )
     for request in work.requests:
         engine.submit(request)

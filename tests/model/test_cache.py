@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from janus.config import LatentAttentionConfig, TransformerConfig
-from janus.model.cache import Cache, LayerCache, Rows
+from janus.model.cache import Cache, LayerCache, RowBlock, Rows
 from janus.model.latent_attention import LatentAttention, new_latent_cache
 from janus.model.rotary import rotation
 from janus.model.transformer import Transformer
@@ -92,7 +92,6 @@ def decode_together(
     found: list[list[Tensor]] = [[] for _ in sequences]
     while waiting := [i for i, row in enumerate(pieces) if row]:
         taken = rng.sample(waiting, rng.randint(1, len(waiting)))
-        taken.sort(key=lambda i: pieces[i][0] > 1)
         counts = [pieces[i].pop(0) for i in taken]
         rows = Rows(
             counts=tuple(counts),
@@ -165,12 +164,38 @@ def test_what_is_kept_of_a_token() -> None:
 
 
 def test_where_the_new_tokens_stand() -> None:
-    rows = Rows(counts=(1, 1, 3, 2), starts=(7, 0, 4, 0), slots=(2, 0, 3, 1))
-    assert rows.positions_N.tolist() == [7, 0, 4, 5, 6, 0, 1]
-    assert rows.slots_N.tolist() == [2, 0, 3, 3, 3, 1, 1]
-    assert rows.last_R.tolist() == [0, 1, 4, 6]
+    rows = Rows(counts=(1, 1, 3, 2, 2), starts=(7, 0, 4, 0, 5), slots=(2, 0, 3, 1, 4))
+    assert rows.positions_N.tolist() == [7, 0, 4, 5, 6, 0, 1, 5, 6]
+    assert rows.slots_N.tolist() == [2, 0, 3, 3, 3, 1, 1, 4, 4]
+    single, triple, pair = rows.blocks
+    assert [block.tokens for block in rows.blocks] == [slice(0, 2), slice(2, 5), slice(5, 9)]
+    assert (single.count, single.length, single.slots) == (1, 8, (2, 0))
+    assert (triple.count, triple.length, triple.slots) == (3, 7, (3,))
+    assert (pair.count, pair.length, pair.slots) == (2, 7, (1, 4))
 
 
-def test_single_tokens_come_first() -> None:
-    with pytest.raises(ValueError, match="must come first"):
-        Rows(counts=(2, 1), starts=(0, 0), slots=(0, 1))
+def test_what_each_new_token_sees() -> None:
+    """Itself and all that came before it in its row; no mask where that is everything."""
+
+    def block(count: int, *starts: int) -> RowBlock:
+        slots = tuple(range(len(starts)))
+        [block] = Rows(counts=(count,) * len(starts), starts=starts, slots=slots).blocks
+        return block
+
+    assert block(1, 4, 4).mask_R1TL is None
+    assert block(3, 0, 0).is_causal and block(3, 0, 0).mask_R1TL is None
+    for count, starts in [(1, (4, 2)), (3, (2, 2)), (3, (0, 2))]:
+        mask_R1TL = block(count, *starts).mask_R1TL
+        assert mask_R1TL is not None
+        seen_RT = mask_R1TL.sum(dim=-1)[:, 0].expand(len(starts), -1)
+        assert seen_RT.tolist() == [[start + t + 1 for t in range(count)] for start in starts]
+        assert not mask_R1TL[..., :-1].logical_not().logical_and(mask_R1TL[..., 1:]).any()
+
+
+def test_neighbouring_slots_are_read_without_a_copy() -> None:
+    cache = LayerCache(torch.zeros(4, 8, 2))
+    for slots, copied in [((1, 2), False), ((2, 1), True), ((0, 2), True), ((3,), False)]:
+        rows = Rows(counts=(1,) * len(slots), starts=(5,) * len(slots), slots=slots)
+        (read_RLx,) = cache.read(rows.blocks[0])
+        assert read_RLx.shape == (len(slots), 6, 2)
+        assert (read_RLx.data_ptr() == cache.tensors[0][slots[0]].data_ptr()) is not copied

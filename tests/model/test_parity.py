@@ -111,7 +111,8 @@ def draw(ours: JanusModel, prompts_BT: Tensor, guidance: float) -> Tensor:
     rows = Rows(counts=(length, length), starts=(0, 0), slots=(0, 1))
     inputs_ND = ours.embed_text(prompts_BT).flatten(0, 1)
     for position in range(length, length + ours.config.num_image_tokens):
-        guided, unguided = ours.image_logits(ours(inputs_ND, rows, cache)[rows.last_R])
+        last_2D = ours(inputs_ND, rows, cache).unflatten(0, (2, -1))[:, -1]
+        guided, unguided = ours.image_logits(last_2D)
         drawn.append((unguided + guidance * (guided - unguided)).argmax())
         inputs_ND = ours.embed_image(torch.stack([drawn[-1]] * 2))
         rows = Rows(counts=(1, 1), starts=(position, position), slots=(0, 1))

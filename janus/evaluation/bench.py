@@ -1,0 +1,158 @@
+"""How fast a model is on this machine: a model in; times, rates and shares of the limits out.
+
+Everything is timed in the engine that serves people, from outside, and given as medians. What a
+step has to read is counted; how fast this machine reads is measured in the same run.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import nn
+
+from janus.engine.engine import Engine
+from janus.engine.request import ImageRequest, TextRequest, Ticket
+from janus.engine.windows import Windows
+from janus.generation.params import DrawParams, TextParams
+from janus.model.cache import LayerCache
+from janus.model.model import JanusModel
+from janus.model.quantized import PackedLinear
+from janus.prompts.batch import Prompt
+
+POSITION = 300  # where a step is timed: halfway through a picture
+WORDS = 16  # of a question about a picture
+REPEATS = 3  # of what takes seconds
+BANDWIDTH_BYTES = 1 << 29
+# Any ids will do: times depend on their number only.
+BOS, PAD, WORD = 0, 1, 2
+
+
+def time_drawing(
+    model: JanusModel, *, steps: int, pictures: int = 1, window: int = 1
+) -> Iterator[float]:
+    """Milliseconds of one pass after another, around `POSITION`, of so many guided pictures.
+
+    Each picture brings `window` ids to a pass, right or wrong.
+    """
+    engine, ticket = _begin(model, prompt_for(steps * window), DrawParams(count=pictures), window)
+    engine.step()  # the prompt
+    engine.step()  # the first of its kind
+    for _ in range(steps):
+        if ticket.done:
+            return
+        yield _milliseconds(engine.step)
+    engine.cancel(ticket)
+
+
+def likeliest(model: JanusModel, num: int) -> list[int]:
+    """The likeliest ids of a picture, one after the other."""
+    engine, ticket = _begin(model, prompt_for(num), DrawParams(temperature=0))
+    while len(ticket.ids) < num:
+        engine.step()
+    return list(ticket.ids)
+
+
+def prompt_for(num_ids: int) -> Prompt:
+    """So long that as many ids lie around `POSITION`."""
+    return Prompt((BOS, *[WORD] * (POSITION - 2 - num_ids // 2), BOS))
+
+
+def _begin(
+    model: JanusModel, prompt: Prompt, params: DrawParams, window: int = 1
+) -> tuple[Engine, Ticket]:
+    limit = model.config.num_image_tokens
+    engine = Engine(
+        model,
+        num_slots=2 * params.count,
+        length=len(prompt) + limit,
+        placeholder_id=model.config.image_token_id,
+        windows=Windows(largest=window, num_tokens=1 << 30, reach=float(limit)),
+    )
+    request = ImageRequest(prompt=prompt, params=params, seed=0, pad_id=PAD)
+    return engine, engine.submit(request)
+
+
+def time_first_word(model: JanusModel) -> float:
+    """Milliseconds from a question about one picture to the first word of the answer."""
+    size = model.config.vision.image_size
+    image = [model.config.image_token_id] * model.config.num_image_tokens
+    prompt = Prompt((BOS, *image, *[WORD] * WORDS), torch.zeros(1, 3, size, size))
+    engine = Engine(
+        model, num_slots=1, length=len(prompt) + 1, placeholder_id=model.config.image_token_id
+    )
+
+    def answer() -> Ticket:
+        params = TextParams(max_tokens=1)
+        ticket = engine.submit(
+            TextRequest(prompt=prompt, params=params, seed=0, eos_ids=frozenset())
+        )
+        engine.step()
+        return ticket
+
+    return _median(answer)
+
+
+@torch.inference_mode()
+def time_seeing(model: JanusModel) -> float:
+    """Milliseconds from the pixels of one picture to what the transformer takes."""
+    size = model.config.vision.image_size
+    pixels_13SS = torch.zeros(1, 3, size, size, device=model.device)
+    return _median(lambda: model.see(pixels_13SS))
+
+
+@torch.inference_mode()
+def time_decoding(model: JanusModel) -> float:
+    """Milliseconds from the ids of one picture to its pixels."""
+    ids_1I = torch.arange(model.config.num_image_tokens, device=model.device)[None]
+    ids_1I = ids_1I % model.config.codebook.num_embeddings
+    return _median(lambda: model.draw_pixels(ids_1I))
+
+
+def measure_bandwidth() -> float:
+    """Bytes that all threads together read from memory in a second."""
+    numbers = torch.ones(BANDWIDTH_BYTES // 8, dtype=torch.int64)
+    return BANDWIDTH_BYTES / (_median(numbers.sum, repeats=7) / 1e3)
+
+
+def bytes_per_pass(model: JanusModel, *, pictures: int = 1) -> int:
+    """What a drawing pass reads at least: all matrices once, and what is kept of each token.
+
+    Counts every expert: the tokens of a batch choose many of them, a single picture fewer.
+    """
+    parts = (model.language_model.layers, model.generation_head)
+    weights = sum(_num_bytes(module) for part in parts for module in part.modules())
+    cache = model.language_model.new_cache(1, 1)
+    return weights + 2 * pictures * POSITION * sum(_bytes_a_token(layer) for layer in cache.layers)
+
+
+def _num_bytes(module: nn.Module) -> int:
+    if isinstance(module, PackedLinear):
+        return module.num_bytes
+    return sum(p.numel() * p.element_size() for p in module.parameters(recurse=False))
+
+
+def _bytes_a_token(layer: LayerCache) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in layer.tensors)
+
+
+def peak_memory() -> int | None:
+    """Bytes that this process had at most; None where the system does not say."""
+    try:
+        import resource
+        import sys
+    except ImportError:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _median(run: Callable[[], object], repeats: int = REPEATS) -> float:
+    run()
+    return statistics.median(_milliseconds(run) for _ in range(repeats))
+
+
+def _milliseconds(run: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    run()
+    return (time.perf_counter() - begun) * 1e3

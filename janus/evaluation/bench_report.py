@@ -1,0 +1,76 @@
+"""Everything that `janus bench` measures, in one table of figures."""
+
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+
+from janus.evaluation import bench
+from janus.model.model import JanusModel
+
+ROUNDS = 3  # ours and theirs take turns, because a machine's speed changes with the minutes
+
+Figures = dict[str, float | int | str | None]
+Report = Callable[[str], None]
+
+
+def measure(
+    model: JanusModel,
+    *,
+    steps: int,
+    pictures: Sequence[int] = (1,),
+    windows: Sequence[int] = (),
+    against: Callable[[int], Iterable[float]] | None = None,
+    on_part: Report = lambda part: None,
+) -> Figures:
+    """Times of drawing, alone and several at once; of seeing, decoding and the first word.
+
+    `against` draws some image tokens in another engine and gives the milliseconds of each.
+    """
+    on_part("memory")
+    bandwidth = bench.measure_bandwidth()
+    on_part("drawing")
+    ours, theirs = _in_turn(model, steps, against)
+    step = statistics.median(ours)
+    limit = model.config.num_image_tokens
+    on_part("seeing and decoding")
+    decoding = bench.time_decoding(model)
+    moved = bench.bytes_per_pass(model)
+    figures: Figures = {
+        "threads": torch.get_num_threads(),
+        "ours.ms_per_image_token": step,
+        "ours.seconds_per_picture": (step * limit + decoding) / 1e3,
+        "ours.first_word_ms": bench.time_first_word(model),
+        "ours.see_ms": bench.time_seeing(model),
+        "ours.decode_ms": decoding,
+        "bandwidth.measured": bandwidth / 1e9,
+        "bandwidth.bytes_per_step": moved,
+        "bandwidth.share": moved / (step / 1e3) / bandwidth,
+    }
+    if theirs:
+        figures["transformers.ms_per_image_token"] = statistics.median(theirs)
+        figures["ratio"] = statistics.median(theirs) / step
+    for count in pictures:
+        on_part(f"{count} pictures at once")
+        several = statistics.median(bench.time_drawing(model, steps=steps, pictures=count))
+        figures[f"pictures.{count}.ms_per_step"] = several
+        seconds = (several * limit + decoding * count) / 1e3
+        figures[f"pictures.{count}.per_second"] = count / seconds
+    for window in windows:
+        on_part(f"windows of {window}")
+        wide = statistics.median(bench.time_drawing(model, steps=steps, window=window))
+        figures[f"window.{window}.ms_per_pass"] = wide
+        figures[f"window.{window}.cost"] = wide / step
+    figures["peak_memory_bytes"] = bench.peak_memory()
+    return figures
+
+
+def _in_turn(
+    model: JanusModel, steps: int, against: Callable[[int], Iterable[float]] | None
+) -> tuple[list[float], list[float]]:
+    a_round = -(-steps // ROUNDS)
+    ours, theirs = [], []
+    for _ in range(ROUNDS):
+        ours += bench.time_drawing(model, steps=a_round)
+        theirs += against(a_round) if against is not None else ()
+    return ours, theirs

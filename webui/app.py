@@ -64,7 +64,7 @@ def launch(
     *,
     device: str,
     dtype: str,
-    quantize: str | None,
+    quantize: str | None = None,
     host: str,
     port: int,
     share: bool,

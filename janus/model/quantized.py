@@ -209,8 +209,8 @@ def pack_quantized(
 
 def pack_bfloat16(model: JanusModel) -> JanusModel:
     """Packs a bfloat16 model in place where the CPU has instructions for it; changes no number."""
-    is_fast = model.device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    if model.dtype is torch.bfloat16 and is_fast:
+    is_candidate = model.dtype is torch.bfloat16 and model.device.type == "cpu"
+    if is_candidate and _has_onednn() and torch.ops.mkldnn._is_mkldnn_bf16_supported():
         for name in packed_parts(model):
             _pack_linears(model, name, BFloat16Linear)
     return model
@@ -233,9 +233,14 @@ def _pack_linears(model: JanusModel, name: str, pack_one: Callable[..., PackedLi
             model.set_submodule(path, pack_one(linear.weight, linear.bias))
 
 
+def _has_onednn() -> bool:
+    """Not every build of torch has it: those for Macs do not."""
+    return torch.backends.mkldnn.is_available()
+
+
 def _pack_int8(weight_NK: Tensor, bias_N: Tensor | None = None) -> PackedLinear:
     # Without VNNI, sums of two products are clipped to 16 bits.
-    if torch.cpu._is_vnni_supported():
+    if _has_onednn() and torch.cpu._is_vnni_supported():
         return DynamicInt8Linear(weight_NK, bias_N)
     return Int8Linear(weight_NK, bias_N)
 

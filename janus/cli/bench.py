@@ -56,18 +56,22 @@ def bench(
         raise UsageError(f"against is {against!r}.", f"Use {', '.join(PEERS)}.")
     if random is not None and model.model is not None:
         raise UsageError("There are --model and --random.", "Give one of them.")
-    name = random or model.name
-    with messages.progress(f"Loading {name}"):
-        ours = _ours(random, model, messages)
-        theirs = _theirs(random, model, messages) if against else None
-    with messages.progress("Measuring"):
-        figures = measure(
-            ours,
-            steps=steps,
-            pictures=_numbers(pictures, "pictures"),
-            windows=_numbers(windows, "windows"),
-            against=theirs and theirs.time_drawing,
+    if random is not None and (model.device not in ("auto", "cpu") or model.dtype is not None):
+        raise UsageError(
+            "Random models are in bfloat16 and on the CPU.", "Leave out --device and --dtype."
         )
+    name = random or model.name
+    several, wide = _numbers(pictures, "pictures"), _numbers(windows, "windows")
+    ours = _ours(random, model, messages)
+    theirs = _theirs(random, model, messages) if against else None
+    figures = measure(
+        ours,
+        steps=steps,
+        pictures=several,
+        windows=wide,
+        against=theirs and theirs.time_drawing,
+        on_part=lambda part: messages.note(f"Measuring {part} ..."),
+    )
     if theirs is not None and ours.quantization is None:
         figures["same_ids"] = theirs.likeliest(NUM_COMPARED) == likeliest(ours, NUM_COMPARED)
     subject = {"model": name, "random": random is not None, "number_type": ours.number_type}

@@ -81,4 +81,8 @@ def lay_out(windows: dict[Sequence, int]) -> list[Row]:
     Equally many tokens stand together, and so do neighbouring slots: such rows attend at once.
     """
     rows = [row for sequence, window in windows.items() for row in sequence.rows(window)]
-    return sorted(rows, key=lambda row: (not row.drawn, row.count * (1 - 2 * row.drawn), row.slot))
+    # Codes the longest first, words the shortest first: single codes meet single words.
+    return sorted(
+        rows,
+        key=lambda row: (not row.drawn, -row.count if row.drawn else row.count, row.slot),
+    )

@@ -5,6 +5,7 @@ step has to read is counted; how fast this machine reads is measured in the same
 """
 
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -14,6 +15,7 @@ from torch import nn
 from janus.engine.engine import Engine
 from janus.engine.request import ImageRequest, TextRequest, Ticket
 from janus.engine.windows import Windows
+from janus.errors import UsageError
 from janus.generation.params import DrawParams, TextParams
 from janus.model.cache import LayerCache
 from janus.model.model import JanusModel
@@ -33,16 +35,20 @@ def time_drawing(
 ) -> Iterator[float]:
     """Milliseconds of one pass after another, around `POSITION`, of so many guided pictures.
 
-    Each picture brings `window` ids to a pass, right or wrong.
+    Each picture brings `window` ids to a pass, right or wrong; where one is nearly done, another is
+    begun. Raises `UsageError` for a window that no picture has room for.
     """
-    engine, ticket = _begin(model, prompt_for(steps * window), DrawParams(count=pictures), window)
-    engine.step()  # the prompt
-    engine.step()  # the first of its kind
-    for _ in range(steps):
-        if ticket.done:
-            return
-        yield _milliseconds(engine.step)
-    engine.cancel(ticket)
+    limit, prompt = model.config.num_image_tokens, prompt_for(steps * window)
+    if window > limit - 2:
+        raise UsageError(f"A picture of {limit} ids has no room for windows of {window}.")
+    num_timed = 0
+    while num_timed < steps:
+        engine, ticket = _begin(model, prompt, DrawParams(count=pictures), window)
+        engine.step()  # the prompt
+        engine.step()  # the first of its kind
+        while num_timed < steps and max(map(len, ticket.pictures)) + window <= limit:
+            yield _milliseconds(engine.step)
+            num_timed += 1
 
 
 def likeliest(model: JanusModel, num: int) -> list[int]:
@@ -140,7 +146,6 @@ def peak_memory() -> int | None:
     """Bytes that this process had at most; None where the system does not say."""
     try:
         import resource
-        import sys
     except ImportError:
         return None
     unit = 1 if sys.platform == "darwin" else 1024

@@ -11,7 +11,7 @@ from janus.model.model import JanusModel
 ROUNDS = 3  # ours and theirs take turns, because a machine's speed changes with the minutes
 
 Figures = dict[str, float | int | str | None]
-Report = Callable[[str], None]
+OnPart = Callable[[str], None]
 
 
 def measure(
@@ -21,7 +21,7 @@ def measure(
     pictures: Sequence[int] = (1,),
     windows: Sequence[int] = (),
     against: Callable[[int], Iterable[float]] | None = None,
-    on_part: Report = lambda part: None,
+    on_part: OnPart = lambda part: None,
 ) -> Figures:
     """Times of drawing, alone and several at once; of seeing, decoding and the first word.
 

@@ -10,5 +10,10 @@ def test_the_command(run: Callable[..., Any]) -> None:
     assert figures["bandwidth.share"] > 0
     assert figures["same_ids"] is True
     assert {"pictures.1.per_second", "pictures.2.per_second", "ours.decode_ms"} <= figures.keys()
-    for wrong in (["--pictures", "0"], ["--against", "vllm"], ["--random", "x"]):
+    for wrong in (
+        ["--pictures", "0"],
+        ["--against", "vllm"],
+        ["--random", "x"],
+        ["--random", "janus-pro-1b", "--dtype", "float32"],
+    ):
         assert run("bench", *wrong).code == 2

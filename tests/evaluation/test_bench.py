@@ -95,6 +95,19 @@ def test_steps_lie_around_one_position(model: JanusModel) -> None:
     assert min(positions[4:]) < bench.POSITION < max(positions)
 
 
+def test_as_many_passes_as_asked_however_soon_a_picture_is_done(model: JanusModel) -> None:
+    widths: list[int] = []
+    hook = model.language_model.register_forward_pre_hook(
+        lambda _, inputs: widths.append(inputs[1].counts[0])
+    )
+    times = list(bench.time_drawing(model, steps=8, window=100))
+    hook.remove()
+    assert len(times) == 8
+    assert widths.count(100) >= 8
+    with pytest.raises(UsageError, match=r"256 ids .* windows of 255"):
+        list(bench.time_drawing(model, steps=1, window=255))
+
+
 def test_the_same_weights_in_transformers() -> None:
     model = random_model(CONFIG, dtype=torch.float32)
     randomize(model)

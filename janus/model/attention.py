@@ -5,8 +5,8 @@ without, all rows are complete and equally long. Latent attention, in its own fi
 the one place where an attention kernel is called.
 """
 
-# N new tokens of all rows, D width, H heads, K key heads, d width of a head,
-# R rows, T new tokens of a row, L positions attended to
+# N new tokens of all rows, D width, H heads, K key heads, G heads that share a key head,
+# d width of a head, R rows, T new tokens of a row, L positions attended to
 
 import torch
 import torch.nn.functional as F
@@ -17,9 +17,9 @@ from janus.model.cache import LayerCache, Rows
 from janus.model.linear import join
 from janus.model.rotary import Rotation
 
-# New tokens of a row up to which a CPU attends in float32, converting keys and values on the way:
-# the bfloat16 kernel takes 74 ms instead of 7 for one query (24 layers of Janus-Pro-1B, two rows,
-# position 300, two cores), 13.8 instead of 12.7 for four, and 16.4 instead of 15.2 for eight.
+# New tokens of a row up to which two plain products attend in bfloat16 on a CPU. 24 layers of
+# Janus-Pro-1B at position 300 on two cores, products and torch's kernel: two rows of one token
+# 7.6 and 31.6 ms, of eight 14.6 and 19.6; sixteen rows of one token 51 to 74 and 240 ms.
 FEW_QUERIES = 8
 
 
@@ -69,14 +69,20 @@ class Attention(nn.Module):
         return self.qkv_proj(hidden_ND).unflatten(-1, (-1, self.head_dim)).split(heads, dim=-2)
 
     def _attend_cached(self, q_NHd: Tensor, rows: Rows, cache: LayerCache) -> Tensor:
-        out_NHd = q_NHd.new_empty(q_NHd.shape)
+        outs_NHd = []
         for block in rows.blocks:
             q_RTHd = q_NHd[block.tokens].unflatten(0, (-1, block.count))
+            # Products copy what is not contiguous, such as the filled part of a slot.
+            is_whole = _is_for_products(q_RTHd) and not block.is_causal
+            length = cache.cheapest_length(block) if is_whole else block.length
             out_RTHd = attend(
-                q_RTHd, *cache.read(block), mask_R1TL=block.mask_R1TL, causal=block.is_causal
+                q_RTHd,
+                *cache.read(block, length),
+                mask_R1TL=block.mask_R1TL(length),
+                causal=block.is_causal,
             )
-            out_NHd[block.tokens] = out_RTHd.flatten(0, 1)
-        return out_NHd
+            outs_NHd.append(out_RTHd.flatten(0, 1))
+        return torch.cat(outs_NHd)
 
 
 def attend_complete(
@@ -85,37 +91,59 @@ def attend_complete(
     """Causal attention within complete rows of equal length, without a cache."""
     num_rows = len(rows.counts)
     q_RTHd, k_RTKd, v_RTKd = (x.unflatten(0, (num_rows, -1)) for x in (q_NHd, k_NKd, v_NKd))
-    return attend(q_RTHd, k_RTKd, v_RTKd, causal=True, scale=scale).flatten(0, 1)
+    k_RKTd, v_RKTd = k_RTKd.transpose(1, 2), v_RTKd.transpose(1, 2)
+    return attend(q_RTHd, k_RKTd, v_RKTd, causal=True, scale=scale).flatten(0, 1)
 
 
 def attend(
     q_RTHd: Tensor,
-    k_RLKd: Tensor,
-    v_RLKd: Tensor,
+    k_RKLd: Tensor,
+    v_RKLd: Tensor,
     *,
     mask_R1TL: Tensor | None = None,
     causal: bool = False,
     scale: float | None = None,
 ) -> Tensor:
     """Softmax attention, [R, T, H, d of v]. `causal`: query t sees the first t + 1 positions."""
-    dtype = q_RTHd.dtype
-    if dtype is torch.bfloat16 and q_RTHd.device.type == "cpu" and q_RTHd.shape[1] <= FEW_QUERIES:
-        q_RTHd, k_RLKd, v_RLKd = q_RTHd.float(), k_RLKd.float(), v_RLKd.float()
-    out_RHTd = F.scaled_dot_product_attention(
-        q_RTHd.transpose(1, 2),
-        k_RLKd.transpose(1, 2),
-        v_RLKd.transpose(1, 2),
-        attn_mask=mask_R1TL,
-        is_causal=causal,
-        scale=scale,
-        enable_gqa=q_RTHd.shape[2] != k_RLKd.shape[2],
-    )
-    return out_RHTd.transpose(1, 2).to(dtype)
+    q_RHTd = q_RTHd.transpose(1, 2)
+    if _is_for_products(q_RTHd) and not causal:
+        out_RHTd = _attend_few(q_RHTd, k_RKLd, v_RKLd, mask_R1TL, scale)
+    else:
+        out_RHTd = F.scaled_dot_product_attention(
+            q_RHTd,
+            k_RKLd,
+            v_RKLd,
+            attn_mask=mask_R1TL,
+            is_causal=causal,
+            scale=scale,
+            enable_gqa=q_RHTd.shape[1] != k_RKLd.shape[1],
+        )
+    return out_RHTd.transpose(1, 2)
+
+
+def _is_for_products(q_RTHd: Tensor) -> bool:
+    is_cpu = q_RTHd.device.type == "cpu"
+    return is_cpu and q_RTHd.dtype is torch.bfloat16 and q_RTHd.shape[1] <= FEW_QUERIES
+
+
+def _attend_few(
+    q_RHTd: Tensor, k_RKLd: Tensor, v_RKLd: Tensor, mask_R1TL: Tensor | None, scale: float | None
+) -> Tensor:
+    """Keys times queries, not the reverse: the product then runs along the keys as they lie."""
+    num_heads, num_new = q_RHTd.shape[1:3]
+    groups = num_heads // k_RKLd.shape[1]
+    q_RKQd = q_RHTd.unflatten(1, (-1, groups)).flatten(2, 3)  # Q = G * T
+    scores_RKQL = (k_RKLd @ q_RKQd.mT).mT * (scale or q_RHTd.shape[-1] ** -0.5)
+    if mask_R1TL is not None:
+        scores_RKGTL = scores_RKQL.unflatten(2, (groups, num_new))
+        scores_RKQL = scores_RKGTL.where(mask_R1TL[:, :, None], float("-inf")).flatten(2, 3)
+    out_RKQd = scores_RKQL.softmax(dim=-1) @ v_RKLd
+    return out_RKQd.unflatten(2, (groups, num_new)).flatten(1, 2)
 
 
 def new_attention_cache(
     config: TransformerConfig, num_slots: int, length: int, like: Tensor
 ) -> LayerCache:
-    """Keys and values, [slots, positions, key heads, width of a head] each."""
-    shape = (num_slots, length, config.num_key_value_heads, config.head_dim)
-    return LayerCache(like.new_zeros(shape), like.new_zeros(shape))
+    """Keys and values, [slots, key heads, positions, width of a head] each."""
+    part = (config.num_key_value_heads, config.head_dim)
+    return LayerCache(like, num_slots, length, part, part)

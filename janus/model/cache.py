@@ -1,11 +1,11 @@
 """Which new tokens belong to which row, and what earlier tokens left behind.
 
 A forward pass takes the new tokens of all rows in one flat list [N, D]; `Rows` says how the list
-divides. The cache holds one contiguous slot a row, of fixed length, allocated once.
+divides. The cache holds one contiguous slot a row; on a CPU, slots grow together while they fill.
 """
 
 # N new tokens of all rows, R rows, T new tokens of each, S slots, L positions of a slot,
-# ... what is kept of a token
+# ... heads if any, x numbers kept of a token
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +13,8 @@ from itertools import groupby
 
 import torch
 from torch import Tensor
+
+CHUNK = 64  # positions that slots on a CPU grow by
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,6 @@ class Rows:
         spans = zip(self.starts, self.counts, strict=True)
         positions = [position for start, n in spans for position in range(start, start + n)]
         return torch.tensor(positions, device=self.device)
-
-    @cached_property
-    def slots_N(self) -> Tensor:
-        """Slot of each new token."""
-        spans = zip(self.slots, self.counts, strict=True)
-        return torch.tensor([slot for slot, n in spans for _ in range(n)], device=self.device)
 
     @cached_property
     def blocks(self) -> tuple["RowBlock", ...]:
@@ -79,18 +75,29 @@ class RowBlock:
         """All rows are new, so that token t sees the first t + 1 positions."""
         return self.count > 1 and not any(self.starts)
 
-    @cached_property
-    def mask_R1TL(self) -> Tensor | None:
-        """Which positions each new token sees; one row for all where they are equally long.
+    def mask_R1TL(self, length: int | None = None) -> Tensor | None:
+        """Which of so many positions, or of `length`, each new token sees.
 
-        None where `is_causal` says it, or where each row has one new token that sees everything.
+        One row for all where they are equally long; None where `is_causal` says it, or where each
+        row has one new token that sees everything.
         """
+        length = length or self.length
+        if length not in self._masks:
+            self._masks[length] = self._new_mask(length)
+        return self._masks[length]
+
+    @cached_property
+    def _masks(self) -> dict[int, Tensor | None]:
+        return {}
+
+    def _new_mask(self, length: int) -> Tensor | None:
         starts = sorted(set(self.starts))
-        if len(starts) == 1 and (self.is_causal or self.count == 1):
+        is_level = len(starts) == 1
+        if length == self.length and is_level and (self.is_causal or self.count == 1):
             return None
-        starts_R = torch.tensor(starts if len(starts) == 1 else self.starts, device=self.device)
+        starts_R = torch.tensor(starts if is_level else self.starts, device=self.device)
         ends_RT1 = (starts_R[:, None] + torch.arange(self.count, device=self.device))[..., None]
-        return (torch.arange(self.length, device=self.device) <= ends_RT1)[:, None]
+        return (torch.arange(length, device=self.device) <= ends_RT1)[:, None]
 
     @cached_property
     def index_R(self) -> slice | Tensor:
@@ -100,25 +107,76 @@ class RowBlock:
             return slice(first, first + num)
         return torch.tensor(self.slots, device=self.device)
 
+    @cached_property
+    def places_RT(self) -> tuple[slice, slice] | tuple[Tensor, Tensor]:
+        """Slot and position of each new token; where they form a rectangle, its two sides."""
+        start = self.starts[0]
+        if isinstance(self.index_R, slice) and self.starts == (start,) * len(self.starts):
+            return self.index_R, slice(start, start + self.count)
+        slots_R1 = torch.tensor(self.slots, device=self.device)[:, None]
+        starts_R1 = torch.tensor(self.starts, device=self.device)[:, None]
+        positions_RT = starts_R1 + torch.arange(self.count, device=self.device)
+        return slots_R1.expand_as(positions_RT), positions_RT
+
 
 class LayerCache:
-    """What one layer remembers: tensors [S, L, ...] that share slots and positions."""
+    """What one layer remembers: tensors [S, ..., L, x] that share slots and positions.
 
-    def __init__(self, *tensors: Tensor) -> None:
-        self.tensors = tensors
+    Heads come before positions, so that a kernel finds what it reads of a head side by side.
+    """
+
+    def __init__(self, like: Tensor, num_slots: int, length: int, *parts: tuple[int, ...]) -> None:
+        """`parts` are the shapes [..., x] of what is kept of a token, and `length` the most L."""
+        self.length = length
+        grown = CHUNK if like.device.type == "cpu" else length
+        self.tensors = tuple(
+            like.new_zeros(num_slots, *part[:-1], min(grown, length), part[-1]) for part in parts
+        )
+        self.num_used = 0  # slots
+
+    @property
+    def capacity(self) -> int:
+        """Positions that there is memory for."""
+        return self.tensors[0].shape[-2]
 
     def write(self, rows: Rows, *values_N: Tensor) -> None:
-        """Stores each new token's values [N, ...] at its slot and position."""
-        for tensor, value_N in zip(self.tensors, values_N, strict=True):
-            tensor[rows.slots_N, rows.positions_N] = value_N
+        """Stores each new token's values [N, ..., x] at its slot and position."""
+        for block in rows.blocks:
+            self._reserve(block)
+            slots, positions = block.places_RT
+            for tensor, value_N in zip(self.tensors, values_N, strict=True):
+                value_RT = value_N[block.tokens].unflatten(0, (-1, block.count))
+                if isinstance(positions, slice):  # a plain copy: quicker than finding each place
+                    tensor[slots, ..., positions, :] = value_RT.movedim(1, -2)
+                else:
+                    tensor[slots, ..., positions, :] = value_RT
 
-    def read(self, block: RowBlock) -> tuple[Tensor, ...]:
-        """The slots of these rows, up to the longest: [R, L, ...] each."""
-        return tuple(tensor[block.index_R, : block.length] for tensor in self.tensors)
+    def read(self, block: RowBlock, length: int | None = None) -> tuple[Tensor, ...]:
+        """The slots of these rows, up to the longest or to `length`: [R, ..., L, x] each."""
+        stop = length or block.length
+        return tuple(tensor[block.index_R, ..., :stop, :] for tensor in self.tensors)
+
+    def cheapest_length(self, block: RowBlock) -> int:
+        """As far as to read for a kernel that copies what is not contiguous: a bit too far, or not.
+
+        A copy reads and writes everything once more.
+        """
+        is_near = self.capacity <= max(CHUNK, 1.5 * block.length)
+        return self.capacity if is_near and isinstance(block.index_R, slice) else block.length
+
+    def _reserve(self, block: RowBlock) -> None:
+        self.num_used = max(self.num_used, 1 + max(block.slots))
+        if block.length <= self.capacity:
+            return
+        old, length = self.tensors, min(-(-block.length // CHUNK) * CHUNK, self.length)
+        self.tensors = tuple(t.new_zeros(*t.shape[:-2], length, t.shape[-1]) for t in old)
+        for tensor, kept in zip(self.tensors, old, strict=True):
+            used = slice(self.num_used)  # the memory of slots never used stays untouched
+            tensor[used, ..., : kept.shape[-2], :] = kept[used]
 
 
 class Cache:
-    """All layers' memory: `num_slots` slots of `length` positions, allocated once."""
+    """All layers' memory: `num_slots` slots of at most `length` positions."""
 
     def __init__(self, layers: list[LayerCache], num_slots: int, length: int) -> None:
         self.layers = layers
@@ -127,4 +185,5 @@ class Cache:
 
     @property
     def num_bytes(self) -> int:
+        """That it takes now."""
         return sum(t.numel() * t.element_size() for layer in self.layers for t in layer.tensors)

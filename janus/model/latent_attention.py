@@ -93,24 +93,24 @@ class LatentAttention(nn.Module):
         return torch.cat([k_Hn, k_He], dim=-1), v_Hv
 
     def _attend_cached(self, q_NHq: Tensor, rows: Rows, cache: LayerCache) -> Tensor:
-        out_NHv = q_NHq.new_empty(len(q_NHq), self.num_heads, self.latent.v_head_dim)
+        outs_NHv = []
         for block in rows.blocks:
             q_RTHq = q_NHq[block.tokens].unflatten(0, (-1, block.count))
             (c_RLc,) = cache.read(block)
             attend_block = (
                 self._attend_absorbed if block.count <= self.few else self._attend_expanded
             )
-            out_NHv[block.tokens] = attend_block(q_RTHq, c_RLc, block).flatten(0, 1)
-        return out_NHv
+            outs_NHv.append(attend_block(q_RTHq, c_RLc, block).flatten(0, 1))
+        return torch.cat(outs_NHv)
 
     def _attend_expanded(self, q_RTHq: Tensor, c_RLc: Tensor, block: RowBlock) -> Tensor:
         """[R, T, H, v], from the keys and values of every head."""
         k_RLHq, v_RLHv = self._expand(c_RLc)
         return attend(
             q_RTHq,
-            k_RLHq,
-            v_RLHv,
-            mask_R1TL=block.mask_R1TL,
+            k_RLHq.transpose(1, 2),
+            v_RLHv.transpose(1, 2),
+            mask_R1TL=block.mask_R1TL(),
             causal=block.is_causal,
             scale=self.scale,
         )
@@ -125,12 +125,12 @@ class LatentAttention(nn.Module):
         weight_Hxr = self.kv_b_proj.weight.unflatten(0, (self.num_heads, -1))
         q_RTHr = torch.einsum("RTHn,Hnr->RTHr", q_RTHq[..., :n], weight_Hxr[:, :n])
         q_RTHc = torch.cat([q_RTHr, q_RTHq[..., n:]], dim=-1)
-        c_RL1c = c_RLc[:, :, None]
+        c_R1Lc = c_RLc[:, None]
         # One tensor is key and value, so that nothing is copied and any kernel will do.
         out_RQ1c = attend(
             q_RTHc.flatten(1, 2)[:, :, None],
-            c_RL1c,
-            c_RL1c,
+            c_R1Lc,
+            c_R1Lc,
             mask_R1TL=self._mask_of_heads(block),
             scale=self.scale,
         )
@@ -140,8 +140,8 @@ class LatentAttention(nn.Module):
     def _mask_of_heads(self, block: RowBlock) -> Tensor | None:
         """Which positions each head of each new token sees."""
         if block.count == 1:
-            return block.mask_R1TL
-        mask_R1TL = block.mask_R1TL
+            return block.mask_R1TL()
+        mask_R1TL = block.mask_R1TL()
         if mask_R1TL is None:
             mask_R1TL = torch.ones(block.count, block.count, dtype=torch.bool, device=block.device)
             mask_R1TL = mask_R1TL.tril()[None, None]
@@ -154,6 +154,4 @@ def new_latent_cache(
     """One compressed vector and one rotated key a token, shared by all heads."""
     latent = config.latent_attention
     assert latent is not None
-    return LayerCache(
-        like.new_zeros(num_slots, length, latent.kv_lora_rank + latent.qk_rope_head_dim)
-    )
+    return LayerCache(like, num_slots, length, (latent.kv_lora_rank + latent.qk_rope_head_dim,))

@@ -107,10 +107,9 @@ class DynamicInt8Linear(PackedLinear):
         self.num_bytes = weight_NK.numel() + 8 * len(weight_NK)
 
     def multiply(self, x_MK: Tensor) -> Tensor:
-        largest_M1 = torch.linalg.vector_norm(
-            x_MK, float("inf"), dim=-1, keepdim=True, dtype=torch.float32
-        ).clamp_(min=1e-12)
-        whole_MK = torch.addcmul(self.middle, x_MK, 127 / largest_M1).to(torch.uint8)
+        # Of the ways to write this, the quickest: a third of the time of an infinity norm.
+        largest_M1 = x_MK.abs().amax(dim=-1, keepdim=True).float().clamp_(min=1e-12)
+        whole_MK = torch.add(self.middle, x_MK / largest_M1, alpha=127).to(torch.uint8)
         y_MN = torch.ops.onednn.qlinear_pointwise(
             whole_MK,
             1.0,

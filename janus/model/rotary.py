@@ -4,7 +4,7 @@ Plain (arXiv 2104.09864) or stretched by YaRN (arXiv 2309.00071), over all of a 
 part, on halves (Llama) or on neighbouring pairs (DeepSeek).
 """
 
-# N tokens, H heads, d width of a head, f = number of frequencies = rotated numbers / 2
+# N tokens, H heads, d width of a head, e rotated numbers of it, f = e / 2 frequencies
 
 import math
 from dataclasses import dataclass
@@ -19,30 +19,29 @@ from janus.config import TransformerConfig, YarnConfig
 class Rotation:
     """The angles of N tokens, ready to be applied in every layer."""
 
-    cos_N1f: Tensor
-    sin_N1f: Tensor
+    cos_N1e: Tensor  # of each angle, then once more
+    sin_N1e: Tensor  # of each angle negated, then as it is
 
     def halves(self, x_NHd: Tensor) -> Tensor:
-        """Rotates number i with number i + f; what lies beyond 2f passes."""
-        f = self.cos_N1f.shape[-1]
-        first, second, rest = x_NHd[..., :f], x_NHd[..., f : 2 * f], x_NHd[..., 2 * f :]
-        return torch.cat([*self._rotate(first, second), rest], dim=-1)
+        """Rotates number i with number i + e / 2; what lies beyond e passes."""
+        num_rotated = self.cos_N1e.shape[-1]
+        x_NHe, rest = x_NHd[..., :num_rotated], x_NHd[..., num_rotated:]
+        first, second = x_NHe.chunk(2, dim=-1)
+        turned_NHe = x_NHe * self.cos_N1e + torch.cat([second, first], dim=-1) * self.sin_N1e
+        return torch.cat([turned_NHe, rest], dim=-1) if rest.shape[-1] else turned_NHe
 
     def pairs(self, x_NHd: Tensor) -> Tensor:
         """Rotates number 2i with number 2i + 1. The result is in the order of `halves`."""
-        return torch.cat(self._rotate(x_NHd[..., 0::2], x_NHd[..., 1::2]), dim=-1)
-
-    def _rotate(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-        cos, sin = self.cos_N1f, self.sin_N1f
-        return first * cos - second * sin, second * cos + first * sin
+        return self.halves(torch.cat([x_NHd[..., 0::2], x_NHd[..., 1::2]], dim=-1))
 
 
 def rotation(config: TransformerConfig, positions_N: Tensor, dtype: torch.dtype) -> Rotation:
     """The rotation of tokens at these positions; angles are computed in float32."""
     frequencies_f, amplitude = _frequencies(config, positions_N.device)
     angles_N1f = (positions_N.float()[:, None] * frequencies_f)[:, None]
-    cos, sin = angles_N1f.cos() * amplitude, angles_N1f.sin() * amplitude
-    return Rotation(cos.to(dtype), sin.to(dtype))
+    cos_N1f, sin_N1f = angles_N1f.cos() * amplitude, angles_N1f.sin() * amplitude
+    cos_N1e, sin_N1e = torch.cat([cos_N1f, cos_N1f], -1), torch.cat([-sin_N1f, sin_N1f], -1)
+    return Rotation(cos_N1e.to(dtype), sin_N1e.to(dtype))
 
 
 def softmax_scale(config: TransformerConfig, head_dim: int) -> float:

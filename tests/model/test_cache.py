@@ -166,7 +166,6 @@ def test_what_is_kept_of_a_token() -> None:
 def test_where_the_new_tokens_stand() -> None:
     rows = Rows(counts=(1, 1, 3, 2, 2), starts=(7, 0, 4, 0, 5), slots=(2, 0, 3, 1, 4))
     assert rows.positions_N.tolist() == [7, 0, 4, 5, 6, 0, 1, 5, 6]
-    assert rows.slots_N.tolist() == [2, 0, 3, 3, 3, 1, 1, 4, 4]
     single, triple, pair = rows.blocks
     assert [block.tokens for block in rows.blocks] == [slice(0, 2), slice(2, 5), slice(5, 9)]
     assert (single.count, single.length, single.slots) == (1, 8, (2, 0))
@@ -182,18 +181,36 @@ def test_what_each_new_token_sees() -> None:
         [block] = Rows(counts=(count,) * len(starts), starts=starts, slots=slots).blocks
         return block
 
-    assert block(1, 4, 4).mask_R1TL is None
-    assert block(3, 0, 0).is_causal and block(3, 0, 0).mask_R1TL is None
+    assert block(1, 4, 4).mask_R1TL() is None
+    assert block(3, 0, 0).is_causal and block(3, 0, 0).mask_R1TL() is None
     for count, starts in [(1, (4, 2)), (3, (2, 2)), (3, (0, 2))]:
-        mask_R1TL = block(count, *starts).mask_R1TL
+        mask_R1TL = block(count, *starts).mask_R1TL()
         assert mask_R1TL is not None
         seen_RT = mask_R1TL.sum(dim=-1)[:, 0].expand(len(starts), -1)
         assert seen_RT.tolist() == [[start + t + 1 for t in range(count)] for start in starts]
         assert not mask_R1TL[..., :-1].logical_not().logical_and(mask_R1TL[..., 1:]).any()
 
 
+@pytest.mark.parametrize("heads", [(), (3,)])
+@pytest.mark.parametrize(
+    ("count", "starts", "slots"), [(1, (4, 4), (1, 2)), (2, (0, 5), (1, 2)), (3, (4, 4), (3, 1))]
+)
+def test_each_new_token_is_written_to_its_place(
+    count: int, starts: tuple[int, ...], slots: tuple[int, ...], heads: tuple[int, ...]
+) -> None:
+    cache = LayerCache(torch.zeros(()), 4, 8, (*heads, 2))
+    values_RT = torch.rand(len(slots), count, *heads, 2)
+    rows = Rows(counts=(count,) * len(slots), starts=starts, slots=slots)
+    cache.write(rows, values_RT.flatten(0, 1))
+    [kept] = cache.tensors
+    for slot, start, value_T in zip(slots, starts, values_RT, strict=True):
+        for t in range(count):
+            assert torch.equal(kept[slot, ..., start + t, :], value_T[t])
+    assert kept.count_nonzero() == values_RT.numel()
+
+
 def test_neighbouring_slots_are_read_without_a_copy() -> None:
-    cache = LayerCache(torch.zeros(4, 8, 2))
+    cache = LayerCache(torch.zeros(()), 4, 8, (2,))
     for slots, copied in [((1, 2), False), ((2, 1), True), ((0, 2), True), ((3,), False)]:
         rows = Rows(counts=(1,) * len(slots), starts=(5,) * len(slots), slots=slots)
         (read_RLx,) = cache.read(rows.blocks[0])

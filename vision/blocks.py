@@ -7,12 +7,18 @@ Attribute names are the checkpoint's.
 
 # B pictures, C channels, h w height and width of a feature map
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(32, channels, eps=1e-6)
+
+
+def silu(x: Tensor) -> Tensor:
+    """In place where nothing has to be remembered: new memory costs more than the arithmetic."""
+    return F.silu(x, inplace=not torch.is_grad_enabled())
 
 
 class ResBlock(nn.Module):
@@ -27,9 +33,10 @@ class ResBlock(nn.Module):
         )
 
     def forward(self, x_BChw: Tensor) -> Tensor:
-        h_BChw = self.conv1(F.silu(self.norm1(x_BChw)))
-        h_BChw = self.conv2(F.silu(self.norm2(h_BChw)))
-        return h_BChw + (x_BChw if self.nin_shortcut is None else self.nin_shortcut(x_BChw))
+        h_BChw = self.conv1(silu(self.norm1(x_BChw)))
+        h_BChw = self.conv2(silu(self.norm2(h_BChw)))
+        x_BChw = x_BChw if self.nin_shortcut is None else self.nin_shortcut(x_BChw)
+        return h_BChw + x_BChw if torch.is_grad_enabled() else h_BChw.add_(x_BChw)
 
 
 class AttentionBlock(nn.Module):

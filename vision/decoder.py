@@ -4,10 +4,9 @@
 
 from itertools import pairwise
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vision.blocks import Level, MiddleBlock, Upsample, group_norm
+from vision.blocks import Level, MiddleBlock, Upsample, group_norm, silu
 from vision.config import CodebookConfig
 
 
@@ -32,4 +31,4 @@ class ImageDecoder(nn.Module):
         hidden = self.mid(self.conv_in(latents_BLhw))
         for level in self.up:
             hidden = level(hidden)
-        return self.conv_out(F.silu(self.norm_out(hidden)))
+        return self.conv_out(silu(self.norm_out(hidden)))

@@ -8,10 +8,9 @@ which ids are likely; that is the transformer's image head.
 
 from itertools import pairwise
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vision.blocks import Downsample, Level, MiddleBlock, group_norm
+from vision.blocks import Downsample, Level, MiddleBlock, group_norm, silu
 from vision.codebook import Codebook
 from vision.config import CodebookConfig
 from vision.decoder import ImageDecoder
@@ -79,4 +78,4 @@ class ImageEncoder(nn.Module):
         hidden = self.conv_in(pixels_B3HW)
         for level in self.down:
             hidden = level(hidden)
-        return self.conv_out(F.silu(self.norm_out(self.mid(hidden))))
+        return self.conv_out(silu(self.norm_out(self.mid(hidden))))

@@ -69,7 +69,7 @@ def bench(
         steps=steps,
         pictures=several,
         windows=wide,
-        against=theirs and theirs.time_drawing,
+        against=theirs,
         on_part=lambda part: messages.note(f"Measuring {part} ..."),
     )
     if theirs is not None and ours.quantization is None:

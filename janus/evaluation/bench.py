@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable, Iterator
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from janus.config import JanusConfig
 from janus.engine.engine import Engine
 from janus.engine.request import ImageRequest, TextRequest, Ticket
 from janus.engine.windows import Windows
@@ -81,9 +82,8 @@ def _begin(
 
 def time_first_word(model: JanusModel) -> float:
     """Milliseconds from a question about one picture to the first word of the answer."""
-    size = model.config.vision.image_size
     image = [model.config.image_token_id] * model.config.num_image_tokens
-    prompt = Prompt((BOS, *image, *[WORD] * WORDS), torch.zeros(1, 3, size, size))
+    prompt = Prompt((BOS, *image, *[WORD] * WORDS), pixels_of_one(model.config))
     engine = Engine(
         model, num_slots=1, length=len(prompt) + 1, placeholder_id=model.config.image_token_id
     )
@@ -96,29 +96,30 @@ def time_first_word(model: JanusModel) -> float:
         engine.step()
         return ticket
 
-    return _median(answer)
+    return time_in_turn(answer)[0]
 
 
 @torch.inference_mode()
-def time_seeing(model: JanusModel) -> float:
-    """Milliseconds from the pixels of one picture to what the transformer takes."""
-    size = model.config.vision.image_size
-    pixels_13SS = torch.zeros(1, 3, size, size, device=model.device)
-    return _median(lambda: model.see(pixels_13SS))
+def time_in_turn(*runs: Callable[[], object]) -> list[float]:
+    """Median milliseconds of each, which take turns, since a machine's speed changes."""
+    rounds = [[_milliseconds(run) for run in runs] for _ in range(1 + REPEATS)]
+    return [statistics.median(times) for times in zip(*rounds[1:], strict=True)]
 
 
-@torch.inference_mode()
-def time_decoding(model: JanusModel) -> float:
-    """Milliseconds from the ids of one picture to its pixels."""
-    ids_1I = torch.arange(model.config.num_image_tokens, device=model.device)[None]
-    ids_1I = ids_1I % model.config.codebook.num_embeddings
-    return _median(lambda: model.draw_pixels(ids_1I))
+def pixels_of_one(config: JanusConfig) -> Tensor:
+    """Pixels of a picture to see."""
+    return torch.zeros(1, 3, config.vision.image_size, config.vision.image_size)
+
+
+def ids_of_one(config: JanusConfig) -> Tensor:
+    """Ids of a whole picture to decode."""
+    return torch.arange(config.num_image_tokens)[None] % config.codebook.num_embeddings
 
 
 def measure_bandwidth() -> float:
     """Bytes that all threads together read from memory in a second."""
     numbers = torch.ones(BANDWIDTH_BYTES // 8, dtype=torch.int64)
-    return BANDWIDTH_BYTES / (_median(numbers.sum, repeats=7) / 1e3)
+    return BANDWIDTH_BYTES / (statistics.median(_milliseconds(numbers.sum) for _ in range(8)) / 1e3)
 
 
 def bytes_per_pass(model: JanusModel, *, pictures: int = 1) -> int:
@@ -150,11 +151,6 @@ def peak_memory() -> int | None:
         return None
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def _median(run: Callable[[], object], repeats: int = REPEATS) -> float:
-    run()
-    return statistics.median(_milliseconds(run) for _ in range(repeats))
 
 
 def _milliseconds(run: Callable[[], object]) -> float:

@@ -16,7 +16,7 @@ from janus.model.model import JanusModel
 
 
 class Transformers:
-    """Shares the memory of the weights with the model that it is made from."""
+    """Shares the numbers of the model that it is made from."""
 
     def __init__(self, model: JanusModel) -> None:
         from transformers import GenerationConfig, JanusConfig, JanusForConditionalGeneration
@@ -24,7 +24,10 @@ class Transformers:
         config = JanusConfig(**to_transformers(model.config))
         with WithoutInitialisation():
             theirs: Any = JanusForConditionalGeneration._from_config(config, dtype=model.dtype)
-        weights = {canonical_name(name): tensor for name, tensor in model.state_dict().items()}
+        # In the order of any checkpoint, not in the one that our kernels like.
+        weights = {
+            canonical_name(name): tensor.contiguous() for name, tensor in model.state_dict().items()
+        }
         theirs.load_state_dict(weights, strict=False, assign=True)
         # Prompts begin and end with one id here, so that no other is masked away.
         theirs.generation_config = GenerationConfig(
@@ -45,6 +48,12 @@ class Transformers:
         # Between its first two calls lies the prompt.
         for begun, ended in pairwise(calls[1:]):
             yield (ended - begun) * 1e3
+
+    def see(self, pixels_B3SS: Tensor) -> object:
+        return self.model.model.get_image_features(pixels_B3SS.to(self.model.dtype))
+
+    def draw_pixels(self, ids_BI: Tensor) -> object:
+        return self.model.decode_image_tokens(ids_BI)
 
     def likeliest(self, num: int) -> list[int]:
         """The likeliest ids of a picture, one after the other."""

@@ -2,8 +2,11 @@
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Protocol
 
 import torch
+from torch import Tensor
 
 from janus.evaluation import bench
 from janus.model.model import JanusModel
@@ -14,18 +17,35 @@ Figures = dict[str, float | int | str | None]
 OnPart = Callable[[str], None]
 
 
+class Peer(Protocol):
+    """The same weights in another engine."""
+
+    def time_drawing(self, steps: int) -> Iterable[float]:
+        """Milliseconds of so many image tokens, one after the other."""
+        ...
+
+    def see(self, pixels_B3SS: Tensor) -> object:
+        """What the transformer takes in the place of pictures."""
+        ...
+
+    def draw_pixels(self, ids_BI: Tensor) -> object:
+        """Pictures from their ids."""
+        ...
+
+
 def measure(
     model: JanusModel,
     *,
     steps: int,
     pictures: Sequence[int] = (1,),
     windows: Sequence[int] = (),
-    against: Callable[[int], Iterable[float]] | None = None,
+    against: Peer | None = None,
     on_part: OnPart = lambda part: None,
 ) -> Figures:
     """Times of drawing, alone and several at once; of seeing, decoding and the first word.
 
-    `against` draws some image tokens in another engine and gives the milliseconds of each.
+    How many times as long `against` takes is a ratio: `ratio` of an image token, `ratio.see` and
+    `ratio.decode`.
     """
     on_part("memory")
     bandwidth = bench.measure_bandwidth()
@@ -34,27 +54,36 @@ def measure(
     step = statistics.median(ours)
     limit = model.config.num_image_tokens
     on_part("seeing and decoding")
-    decoding = bench.time_decoding(model)
+    engines = [model] if against is None else [model, against]
+    pixels = bench.pixels_of_one(model.config).to(model.device)
+    ids = bench.ids_of_one(model.config).to(model.device)
+    seeing = bench.time_in_turn(*(partial(engine.see, pixels) for engine in engines))
+    decoding = bench.time_in_turn(*(partial(engine.draw_pixels, ids) for engine in engines))
     moved = bench.bytes_per_pass(model)
     figures: Figures = {
         "threads": torch.get_num_threads(),
         "ours.ms_per_image_token": step,
-        "ours.seconds_per_picture": (step * limit + decoding) / 1e3,
+        "ours.seconds_per_picture": (step * limit + decoding[0]) / 1e3,
         "ours.first_word_ms": bench.time_first_word(model),
-        "ours.see_ms": bench.time_seeing(model),
-        "ours.decode_ms": decoding,
+        "ours.see_ms": seeing[0],
+        "ours.decode_ms": decoding[0],
         "bandwidth.measured": bandwidth / 1e9,
         "bandwidth.bytes_per_step": moved,
         "bandwidth.share": moved / (step / 1e3) / bandwidth,
     }
     if theirs:
         figures["transformers.ms_per_image_token"] = statistics.median(theirs)
+        figures["transformers.see_ms"], figures["transformers.decode_ms"] = seeing[1], decoding[1]
         figures["ratio"] = statistics.median(theirs) / step
+        figures["ratio.see"], figures["ratio.decode"] = (
+            seeing[1] / seeing[0],
+            decoding[1] / decoding[0],
+        )
     for count in pictures:
         on_part(f"{count} pictures at once")
         several = statistics.median(bench.time_drawing(model, steps=steps, pictures=count))
         figures[f"pictures.{count}.ms_per_step"] = several
-        seconds = (several * limit + decoding * count) / 1e3
+        seconds = (several * limit + decoding[0] * count) / 1e3
         figures[f"pictures.{count}.per_second"] = count / seconds
     for window in windows:
         on_part(f"windows of {window}")
@@ -66,11 +95,11 @@ def measure(
 
 
 def _in_turn(
-    model: JanusModel, steps: int, against: Callable[[int], Iterable[float]] | None
+    model: JanusModel, steps: int, against: Peer | None
 ) -> tuple[list[float], list[float]]:
     a_round = -(-steps // ROUNDS)
     ours, theirs = [], []
     for _ in range(ROUNDS):
         ours += bench.time_drawing(model, steps=a_round)
-        theirs += against(a_round) if against is not None else ()
+        theirs += against.time_drawing(a_round) if against is not None else ()
     return ours, theirs

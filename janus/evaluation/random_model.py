@@ -14,7 +14,12 @@ from janus.config import JanusConfig, TransformerConfig
 from janus.errors import UsageError
 from janus.model.loading import KEPT_IN_FLOAT32, WithoutInitialisation
 from janus.model.model import JanusModel
-from janus.model.quantized import pack_bfloat16, pack_quantized, packed_parts
+from janus.model.quantized import (
+    pack_bfloat16,
+    pack_convolutions,
+    pack_quantized,
+    packed_parts,
+)
 from vision.config import CodebookConfig, VisionConfig
 
 _PRO_1B = JanusConfig(
@@ -71,6 +76,8 @@ def random_model(
     for name, module in model.named_modules():
         if not name.startswith(tuple(parts)):
             _fill(module, numbers)
+    if packed:
+        pack_convolutions(model)
     if quantize is not None:
         return pack_quantized(model, quantize, prepare=fill)
     for name in parts:

@@ -12,7 +12,12 @@ from torch.overrides import TorchFunctionMode
 from janus.config import read_config
 from janus.devices import choose_device, choose_dtype
 from janus.model.model import JanusModel
-from janus.model.quantized import PackedLinear, pack_bfloat16, pack_quantized
+from janus.model.quantized import (
+    PackedLinear,
+    pack_bfloat16,
+    pack_convolutions,
+    pack_quantized,
+)
 from weights.files import Checkpoint
 from weights.load import load_into
 
@@ -41,7 +46,7 @@ def load_model(
         rename=our_name,
         keep_float32=KEPT_IN_FLOAT32,
     )
-    model.eval().requires_grad_(False)
+    pack_convolutions(model.eval().requires_grad_(False))
     return pack_bfloat16(model) if quantize is None else pack_quantized(model, quantize)
 
 

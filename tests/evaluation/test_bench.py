@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from janus.config import JanusConfig, TransformerConfig
 from janus.errors import UsageError
@@ -118,6 +118,19 @@ def test_the_same_weights_in_transformers() -> None:
     assert theirs.likeliest(12) == bench.likeliest(model, 12)  # the size of a picture is restored
 
 
+class Peer:
+    """Another engine that takes its time."""
+
+    def time_drawing(self, steps: int) -> list[float]:
+        return [5.0] * steps
+
+    def see(self, pixels_B3SS: Tensor) -> None:
+        time.sleep(0.05)
+
+    def draw_pixels(self, ids_BI: Tensor) -> None:
+        time.sleep(0.05)
+
+
 def test_the_report(model: JanusModel) -> None:
     parts: list[str] = []
     figures: dict[str, Any] = measure(
@@ -125,12 +138,16 @@ def test_the_report(model: JanusModel) -> None:
         steps=3,
         pictures=[2],
         windows=[4],
-        against=lambda steps: [5.0] * steps,
+        against=Peer(),
         on_part=parts.append,
     )
     step = figures["ours.ms_per_image_token"]
     assert figures["transformers.ms_per_image_token"] == 5.0
     assert figures["ratio"] == pytest.approx(5.0 / step)
+    for part in ("see", "decode"):
+        ours, theirs = figures[f"ours.{part}_ms"], figures[f"transformers.{part}_ms"]
+        assert theirs >= 50
+        assert figures[f"ratio.{part}"] == pytest.approx(theirs / ours)
     share = figures["bandwidth.bytes_per_step"] / (step * 1e-3) / figures["bandwidth.measured"]
     assert figures["bandwidth.share"] == pytest.approx(share * 1e-9)
     assert figures["pictures.2.per_second"] > 0

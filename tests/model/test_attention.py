@@ -1,4 +1,4 @@
-"""The ways to attend to a cache give what exact attention gives, wherever the cache has grown to."""
+"""The ways to attend to a cache give what exact attention gives, also where the cache has grown."""
 
 # R rows, T new tokens of each, H heads, K key heads, L positions, d width of a head
 

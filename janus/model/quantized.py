@@ -5,7 +5,8 @@ cannot be trained, nor saved once it is quantized. A drawing waits above all for
 bfloat16 in oneDNN's order reads them at the speed of memory, int8 are half as many, int4 a quarter.
 
 What takes part: the matrices of the transformer (attention, feed-forward, experts) and both heads.
-Embeddings, norms, routers, latent attention's expansion and the visual networks stay as they are.
+Embeddings, norms, routers and latent attention's expansion stay as they are; so does the vision
+encoder of a quantized model, whose memory is taken only once it sees something.
 """
 
 # M rows, K inputs, N outputs, G groups of a row of inputs
@@ -210,7 +211,7 @@ def pack_bfloat16(model: JanusModel) -> JanusModel:
     """Packs a bfloat16 model in place where the CPU has instructions for it; changes no number."""
     is_candidate = model.dtype is torch.bfloat16 and model.device.type == "cpu"
     if is_candidate and _has_onednn() and torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        for name in packed_parts(model):
+        for name in [*packed_parts(model), "vision_model.encoder"]:
             _pack_linears(model, name, BFloat16Linear)
     return model
 

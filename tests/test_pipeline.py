@@ -1,5 +1,6 @@
 """The public API keeps its promises: seeds, streams, settings, history, several threads, errors."""
 
+import copy
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from PIL import Image
 from janus import Janus, JanusError
 from janus.errors import ContextError, PictureError, UsageError, WeightsMissingError
 from janus.metadata import read_settings
+from janus.model.quantized import pack_quantized
 
 PICTURE = Image.radial_gradient("L").resize((40, 30)).convert("RGB")
 
@@ -163,6 +165,19 @@ def test_an_answer_is_as_long_as_the_context_allows(tiny: Janus):
 def test_wrong_settings_are_named(tiny: Janus, settings: dict, named: str):
     with pytest.raises(UsageError, match=named):
         tiny.draw("a dog", **settings)
+
+
+@pytest.mark.parametrize("kind", ["int8", "int4"])
+def test_a_model_quantized_as_it_is_read(tiny: Janus, tiny_folder: Path, kind: str):
+    """Layer by layer, with parts left in the file: the same model as one quantized afterwards."""
+    read = Janus.from_pretrained(tiny_folder, device="cpu", dtype="float32", quantize=kind)
+    model = pack_quantized(copy.deepcopy(tiny.model), kind)
+    packed = Janus(model, tiny.tokenizer, tiny.template.style, name="tiny")
+    ids = [janus.draw("a dog", seed=3, guidance=3)[0].ids for janus in (read, packed)]
+    assert ids[0] == ids[1]
+    settings = {"max_tokens": 20, "temperature": 1.0, "seed": 5}
+    answers = [janus.ask(PICTURE, "What is it?", **settings) for janus in (read, packed)]
+    assert answers[0] == answers[1] != ""
 
 
 def test_a_quantized_model_is_not_saved(tiny: Janus, tmp_path: Path):

@@ -1,8 +1,8 @@
 """A checkpoint into a module that was built on the meta device, one tensor at a time.
 
 Enters: an empty module and a checkpoint. Leaves: the module with its own memory, in the asked
-type and on the asked device; peak memory is that of the module plus a sixteenth of a file. What
-is not in a checkpoint (non-persistent buffers) is the module's own business.
+type and on the asked device; peak memory is that of the module plus a sixteenth of a file, or the
+largest tensor. What is not in a checkpoint (non-persistent buffers) is the module's own business.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -17,38 +17,53 @@ from weights.files import Checkpoint
 NAMES_SHOWN = 10
 
 
-def load_into(
-    module: nn.Module,
-    checkpoint: Checkpoint,
-    *,
-    dtype: torch.dtype,
-    device: str | torch.device = "cpu",
-    rename: Callable[[str], str] | None = None,
-    keep_float32: Iterable[str] = (),
-) -> None:
-    """Give every parameter and persistent buffer of `module` its tensor.
+class Loader:
+    """Gives parameters and persistent buffers of `module` their tensors, all at once or in parts.
 
     `rename` turns a canonical name into the module's. Tensors whose name contains one of
     `keep_float32` become float32 instead of `dtype`; whole numbers keep their type. All names and
     shapes are compared before any data is read: a CheckpointError lists what differs.
     """
-    rename = rename or (lambda name: name)
-    precise = tuple(keep_float32)
-    found = {rename(name): shape for name, shape in checkpoint.shapes().items()}
-    wanted = {name: tensor.shape for name, tensor in module.state_dict().items()}
-    _require_same(wanted, found, checkpoint.folder)
-    for name, tensor in checkpoint.tensors():
-        target = rename(name)
-        kept = torch.float32 if any(part in target for part in precise) else dtype
-        _assign(module, target, _own(tensor, kept, device))
+
+    def __init__(
+        self,
+        module: nn.Module,
+        checkpoint: Checkpoint,
+        *,
+        dtype: torch.dtype,
+        device: str | torch.device = "cpu",
+        rename: Callable[[str], str] | None = None,
+        keep_float32: Iterable[str] = (),
+    ) -> None:
+        self.module, self.checkpoint = module, checkpoint
+        self.dtype, self.device = dtype, device
+        self.rename = rename or (lambda name: name)
+        self.keep_float32 = tuple(keep_float32)
+        found = {self.rename(name): shape for name, shape in checkpoint.shapes().items()}
+        wanted = {name: tensor.shape for name, tensor in module.state_dict().items()}
+        _require_same(wanted, found, checkpoint.folder)
+
+    def load(
+        self, wanted: Callable[[str], bool] = lambda name: True, *, mapped: bool = False
+    ) -> None:
+        """Reads what is `wanted` by its name in the module.
+
+        What is `mapped` stays in its file, if it need not be converted, and takes memory only
+        where it is used; the file must then not be overwritten while the module lives.
+        """
+        for name, tensor in self.checkpoint.tensors(lambda name: wanted(self.rename(name))):
+            target = self.rename(name)
+            is_precise = any(part in target for part in self.keep_float32)
+            kept = torch.float32 if is_precise else self.dtype
+            _assign(self.module, target, _own(tensor, kept, self.device, copy=not mapped))
 
 
-def _own(tensor: Tensor, dtype: torch.dtype, device: str | torch.device) -> Tensor:
+def _own(tensor: Tensor, dtype: torch.dtype, device: str | torch.device, *, copy: bool) -> Tensor:
     # A copy even where type and device agree: the file may be deleted or overwritten.
     return tensor.to(
         device=device,
         dtype=dtype if tensor.is_floating_point() else tensor.dtype,
-        copy=True,
+        copy=copy,
         memory_format=torch.contiguous_format,
     )
 

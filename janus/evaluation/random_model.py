@@ -67,8 +67,8 @@ def random_model(
     numbers = STD * torch.randn(NUM_DIFFERENT, generator=torch.Generator().manual_seed(0))
     numbers = numbers.to(dtype)
 
-    def fill(part: nn.Module) -> None:
-        for module in part.modules():
+    def fill(part: str) -> None:
+        for module in model.get_submodule(part).modules():
             _fill(module, numbers)
 
     model.eval().requires_grad_(False)
@@ -81,7 +81,7 @@ def random_model(
     if quantize is not None:
         return pack_quantized(model, quantize, prepare=fill)
     for name in parts:
-        fill(model.get_submodule(name))
+        fill(name)
     return pack_bfloat16(model) if packed else model
 
 

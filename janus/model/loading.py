@@ -1,6 +1,8 @@
 """A checkpoint folder of either published layout -> a model on its device, ready to run.
 
 Tensors stream from the files into the model one by one, cast on the way; nothing is built twice.
+A model to be quantized is so layer by layer, each before the next is read, and the parts that
+drawing does not need stay in their file: it must not be overwritten while the model runs.
 """
 
 import os
@@ -17,12 +19,17 @@ from janus.model.quantized import (
     pack_bfloat16,
     pack_convolutions,
     pack_quantized,
+    packed_parts,
 )
 from weights.files import Checkpoint
-from weights.load import load_into
+from weights.load import Loader
 
 # Balances the experts in steps of 1e-3, finer than bfloat16 holds.
 KEPT_IN_FLOAT32 = ("e_score_correction_bias",)
+
+# Of a quantized model these stay in their file until they are used: drawing needs none of them,
+# but for a few rows of the last.
+MAPPED = ("vision_model.", "aligner.", "vqmodel.encoder.", "language_model.embed_tokens.")
 
 
 def load_model(
@@ -38,16 +45,27 @@ def load_model(
     config = read_config(checkpoint.config)
     with torch.device("meta"), WithoutInitialisation():
         model = JanusModel(config)
-    load_into(
-        model,
+    loader = Loader(
+        model.eval(),
         checkpoint,
         dtype=choose_dtype(dtype, target, num_parameters(model)),
         device=target,
         rename=our_name,
         keep_float32=KEPT_IN_FLOAT32,
     )
-    pack_convolutions(model.eval().requires_grad_(False))
-    return pack_bfloat16(model) if quantize is None else pack_quantized(model, quantize)
+    if quantize is None:
+        loader.load()
+        pack_bfloat16(model.requires_grad_(False))
+    else:
+        parts = tuple(f"{name}." for name in packed_parts(model))
+        loader.load(lambda name: name.startswith(MAPPED), mapped=True)
+        loader.load(lambda name: not name.startswith((*MAPPED, *parts)))
+        pack_quantized(
+            model.requires_grad_(False),
+            quantize,
+            prepare=lambda part: loader.load(lambda name: name.startswith(f"{part}.")),
+        )
+    return pack_convolutions(model)
 
 
 class WithoutInitialisation(TorchFunctionMode):

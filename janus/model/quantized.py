@@ -25,6 +25,7 @@ from janus.model.moe import Experts, FeedForward
 QUANTIZATIONS = ("int8", "int4")
 
 KEPT = "kv_b_proj"  # latent attention multiplies with its parts
+PIECE = 4096  # outputs that are packed at once: what that takes is many times the result
 GROUP = 64  # inputs that share an int4 scale: 4.5 bits a weight
 
 
@@ -137,16 +138,23 @@ class Int4Linear(PackedLinear):
 
     def __init__(self, weight_NK: Tensor, bias_N: Tensor | None = None) -> None:
         super().__init__(weight_NK, bias_N)
-        weight_NGk = weight_NK.detach().float().unflatten(1, (-1, GROUP))
+        pieces = [self._pack(piece.float()) for piece in weight_NK.detach().split(PIECE)]
+        packed, scales_GN2 = zip(*pieces, strict=True)
+        self.packed, self.scales_GN2 = torch.cat(packed), torch.cat(scales_GN2, dim=1)
+        self.scales_GN2 = self.scales_GN2.to(weight_NK.dtype)
+        self.num_bytes = weight_NK.numel() // 2 + 2 * self.scales_GN2.numel()
+
+    @staticmethod
+    def _pack(weight_NK: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights in the kernel's order, and what it needs to restore them: [G, N, 2]."""
+        weight_NGk = weight_NK.unflatten(1, (-1, GROUP))
         low_NG, high_NG = weight_NGk.amin(dim=-1), weight_NGk.amax(dim=-1)
         scale_NG = ((high_NG - low_NG) / 15).clamp(min=1e-8)
         whole_NGk = ((weight_NGk - low_NG[..., None]) / scale_NG[..., None]).round().clamp(0, 15)
-        whole_NK = whole_NGk.flatten(1).int()
-        self.packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(whole_NK, 1)
+        packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(whole_NGk.flatten(1).int(), 1)
         # The kernel takes a weight as (whole - 8) * scale + middle.
         scales_NG2 = torch.stack([scale_NG, low_NG + 8 * scale_NG], dim=-1)
-        self.scales_GN2 = scales_NG2.transpose(0, 1).contiguous().to(weight_NK.dtype)
-        self.num_bytes = weight_NK.numel() // 2 + 2 * self.scales_GN2.numel()
+        return packed, scales_NG2.transpose(0, 1)
 
     @staticmethod
     def fits(weight_NK: Tensor) -> bool:
@@ -180,11 +188,11 @@ class PackedExperts(nn.Module):
 
 
 def pack_quantized(
-    model: JanusModel, kind: str, prepare: Callable[[nn.Module], None] = lambda part: None
+    model: JanusModel, kind: str, prepare: Callable[[str], None] = lambda part: None
 ) -> JanusModel:
     """Packs a model on the CPU in place with fewer bits, one of `packed_parts` after the other.
 
-    `prepare` is called with each part before: weights that are made there never exist all at once.
+    `prepare` is called with each part's name before: weights that it makes never exist all at once.
     Raises `UsageError` for an unknown kind, or a model on another device.
     """
     if kind not in QUANTIZATIONS:
@@ -196,7 +204,7 @@ def pack_quantized(
         )
     pack_one = _pack_int8 if kind == "int8" else _pack_int4
     for name in packed_parts(model):
-        prepare(model.get_submodule(name))
+        prepare(name)
         for path, module in _modules(model, name):
             if isinstance(module, (Attention, FeedForward)):
                 module.fuse()
@@ -229,7 +237,8 @@ def pack_convolutions(model: JanusModel) -> JanusModel:
 def packed_parts(model: JanusModel) -> list[str]:
     """Names of what is packed: the layers of the transformer, and both heads."""
     layers = range(len(model.language_model.layers))
-    return [*(f"language_model.layers.{i}" for i in layers), "generation_head", "lm_head"]
+    # The largest first, when there is the most room to do it.
+    return ["lm_head", "generation_head", *(f"language_model.layers.{i}" for i in layers)]
 
 
 def _modules(model: JanusModel, name: str) -> list[tuple[str, nn.Module]]:
@@ -262,6 +271,8 @@ def _pack_int4(weight_NK: Tensor, bias_N: Tensor | None = None) -> PackedLinear:
 
 def _symmetric(weight_NK: Tensor) -> tuple[Tensor, Tensor]:
     """Whole numbers from -127 to 127, and what to multiply each row of them with."""
-    weight_NK = weight_NK.detach().float()
-    scale_N = (weight_NK.abs().amax(dim=1) / 127).clamp(min=1e-12)
-    return (weight_NK / scale_N[:, None]).round().to(torch.int8), scale_N
+    weight_NK = weight_NK.detach()
+    scale_N = (weight_NK.abs().amax(dim=1).float() / 127).clamp(min=1e-12)
+    pieces = zip(weight_NK.split(PIECE), scale_N.split(PIECE), strict=True)
+    whole = [(weight / scale[:, None]).round().to(torch.int8) for weight, scale in pieces]
+    return torch.cat(whole), scale_N

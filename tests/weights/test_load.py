@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from weights.errors import CheckpointError
 from weights.files import Checkpoint
-from weights.load import load_into
+from weights.load import Loader
 
 
 class Router(nn.Module):
@@ -62,7 +62,7 @@ def save(folder: Path, tensors: dict[str, Tensor]) -> Checkpoint:
 def load(checkpoint: Checkpoint, **options: Any) -> Tiny:
     module = empty()
     options = {"dtype": torch.bfloat16, "rename": rename, **options}
-    load_into(module, checkpoint, **options)
+    Loader(module, checkpoint, **options).load()
     return module
 
 
@@ -96,6 +96,23 @@ def test_the_file_may_change_afterwards(tmp_path: Path, stored: dict[str, Tensor
     assert torch.equal(module.lm_head.weight, stored["lm_head.weight"])
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_is_mapped_stays_in_the_file(
+    tmp_path: Path, stored: dict[str, Tensor], dtype: torch.dtype
+) -> None:
+    """Unless it had to be converted."""
+    checkpoint, module = save(tmp_path, stored), empty()
+    loader = Loader(module, checkpoint, dtype=dtype, rename=rename)
+    loader.load(lambda name: name.startswith("lm_head."), mapped=True)
+    assert module.state_dict()["language_model.0.weight"].is_meta
+    loader.load(lambda name: not name.startswith("lm_head."))
+    with checkpoint.files[0].open("r+b") as file:
+        file.write(bytes(checkpoint.num_bytes))
+    assert bool(module.lm_head.weight.any()) is (dtype is torch.bfloat16)
+    kept = module.state_dict()["language_model.0.weight"]
+    assert torch.equal(kept, stored["model.language_model.0.weight"].to(dtype))
+
+
 def test_all_differences_are_listed_at_once(tmp_path: Path, stored: dict[str, Tensor]) -> None:
     del stored["model.language_model.1.e_score_correction_bias"]
     stored |= {f"extra.{i}": torch.zeros(1) for i in range(12)}
@@ -116,7 +133,7 @@ def test_nothing_is_loaded_when_something_differs(
     module = empty()
     stored["extra"] = torch.zeros(1)
     with pytest.raises(CheckpointError):
-        load_into(module, save(tmp_path, stored), dtype=torch.float32, rename=rename)
+        Loader(module, save(tmp_path, stored), dtype=torch.float32, rename=rename).load()
     assert all(tensor.is_meta for tensor in module.state_dict().values())
 
 
@@ -126,7 +143,7 @@ from pathlib import Path
 import torch
 from torch import nn
 from weights.files import Checkpoint
-from weights.load import load_into
+from weights.load import Loader
 
 def peak():
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -138,7 +155,7 @@ for folder in sys.argv[1:]:
     checkpoint = Checkpoint.open(folder)
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew from here
     before = peak()
-    load_into(module, checkpoint, dtype=torch.bfloat16)
+    Loader(module, checkpoint, dtype=torch.bfloat16).load()
     print((peak() - before) / checkpoint.num_bytes)
     del module
 """

@@ -113,6 +113,19 @@ def test_windows_shrink_as_the_pass_fills(
         assert set(windows.choose(engine.scheduler.running).values()) == {window}
 
 
+def test_windows_shrink_beside_an_answer(
+    model: JanusModel, new_engine: Build, ask: Build, draw: Build
+) -> None:
+    engine = new_engine(model)
+    windows = Windows(largest=16, num_tokens=32, reach=100)
+    engine.submit(draw(4, count=2))
+    engine.step()
+    assert set(windows.choose(engine.scheduler.running).values()) == {8}
+    engine.submit(ask(5, max_tokens=9))
+    engine.step()
+    assert sorted(windows.choose(engine.scheduler.running).values()) == [1, 3, 3]
+
+
 @pytest.mark.parametrize(("kind", "num_tokens"), [(None, 64), ("int8", 16), ("int4", 4)])
 def test_windows_suit_the_weights(model: JanusModel, kind: str | None, num_tokens: int) -> None:
     if kind == "int8" and not torch.cpu._is_vnni_supported():

@@ -76,7 +76,7 @@ class RowBlock:
         return self.count > 1 and not any(self.starts)
 
     def mask_R1TL(self, length: int | None = None) -> Tensor | None:
-        """Which of so many positions, or of `length`, each new token sees.
+        """Which of its positions, or of the first `length`, each new token sees.
 
         One row for all where they are equally long; None where `is_causal` says it, or where each
         row has one new token that sees everything.

@@ -101,7 +101,10 @@ def time_first_word(model: JanusModel) -> float:
 
 @torch.inference_mode()
 def time_in_turn(*runs: Callable[[], object]) -> list[float]:
-    """Median milliseconds of each, which take turns, since a machine's speed changes."""
+    """Median milliseconds of each, which take turns, since a machine's speed changes.
+
+    The first round only warms up.
+    """
     rounds = [[_milliseconds(run) for run in runs] for _ in range(1 + REPEATS)]
     return [statistics.median(times) for times in zip(*rounds[1:], strict=True)]
 

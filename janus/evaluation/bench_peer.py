@@ -16,7 +16,7 @@ from janus.model.model import JanusModel
 
 
 class Transformers:
-    """Shares the numbers of the model that it is made from."""
+    """Has the weights of the model that it is made from, and shares their memory where it can."""
 
     def __init__(self, model: JanusModel) -> None:
         from transformers import GenerationConfig, JanusConfig, JanusForConditionalGeneration

@@ -16,6 +16,7 @@ from janus.devices import choose_device, choose_dtype
 from janus.model.model import JanusModel
 from janus.model.quantized import (
     PackedLinear,
+    check_quantization,
     pack_bfloat16,
     pack_convolutions,
     pack_quantized,
@@ -39,8 +40,14 @@ def load_model(
     dtype: str | torch.dtype = "auto",
     quantize: str | None = None,
 ) -> JanusModel:
-    """Opens a checkpoint. Raises `WeightsError` or `JanusError` where it is not a whole Janus."""
+    """Opens a checkpoint.
+
+    Raises `WeightsError` or `JanusError` where it is not a whole Janus, `UsageError` where it
+    cannot be quantized so on the device.
+    """
     target = choose_device(device)
+    if quantize is not None:
+        check_quantization(quantize, target)
     checkpoint = Checkpoint.open(Path(folder))
     config = read_config(checkpoint.config)
     with torch.device("meta"), WithoutInitialisation():

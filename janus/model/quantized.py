@@ -187,21 +187,26 @@ class PackedExperts(nn.Module):
         return out_ND
 
 
+def check_quantization(kind: str, device: torch.device) -> None:
+    """Raises `UsageError` for an unknown kind, or a device that has no kernels for it."""
+    if kind not in QUANTIZATIONS:
+        raise UsageError(f"quantize is {kind!r}.", f"Use {' or '.join(QUANTIZATIONS)}.")
+    if device.type != "cpu":
+        raise UsageError(
+            f"Quantized weights are for the CPU, but the model is on {device}.",
+            "Use --device cpu, or leave --quantize out.",
+        )
+
+
 def pack_quantized(
     model: JanusModel, kind: str, prepare: Callable[[str], None] = lambda part: None
 ) -> JanusModel:
     """Packs a model on the CPU in place with fewer bits, one of `packed_parts` after the other.
 
     `prepare` is called with each part's name before: weights that it makes never exist all at once.
-    Raises `UsageError` for an unknown kind, or a model on another device.
+    Raises `UsageError` as `check_quantization` does.
     """
-    if kind not in QUANTIZATIONS:
-        raise UsageError(f"quantize is {kind!r}.", f"Use {' or '.join(QUANTIZATIONS)}.")
-    if model.device.type != "cpu":
-        raise UsageError(
-            f"Quantized weights are for the CPU, but the model is on {model.device}.",
-            "Use --device cpu, or leave --quantize out.",
-        )
+    check_quantization(kind, model.device)
     pack_one = _pack_int8 if kind == "int8" else _pack_int4
     for name in packed_parts(model):
         prepare(name)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from janus.errors import UsageError
 from janus.model.cache import Rows
-from janus.model.loading import num_parameters
+from janus.model.loading import load_model, num_parameters
 from janus.model.model import JanusModel
 from janus.model.moe import MixtureOfExperts
 from janus.model.quantized import (
@@ -178,3 +178,5 @@ def test_what_cannot_be_quantized() -> None:
         elsewhere = JanusModel(our_config("llama"))
     with pytest.raises(UsageError, match="meta"):
         pack_quantized(elsewhere, "int8")
+    with pytest.raises(UsageError, match="'int2'"):  # before anything is opened
+        load_model("nowhere", device="cpu", quantize="int2")

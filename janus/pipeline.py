@@ -215,7 +215,8 @@ class Janus:
         """Writes a checkpoint in transformers' layout, which stock transformers opens."""
         if self.quantization is not None:
             raise UsageError(
-                "A quantized model cannot be saved.", "Load it without quantize, and save that."
+                "A quantized model cannot be saved.",
+                "Load it without quantize and save that, or use `janus weights quantize`.",
             )
         try:
             style = self.template.style

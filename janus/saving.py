@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from janus.config import JanusConfig, to_transformers
-from janus.errors import UsageError, WeightsMissingError
+from janus.errors import SaveError, UsageError, WeightsMissingError
 from janus.generation.params import DrawParams
 from janus.model.loading import canonical_name
 from janus.model.model import JanusModel
@@ -52,6 +52,14 @@ def save(
         config_json(model.config, tokenizer, model.dtype),
         other_files(model.config, tokenizer, style, guidance=guidance),
     )
+
+
+def require_unused(target: Path) -> None:
+    """Raises `SaveError` where a new model would lie among other files."""
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise SaveError(
+            f"{target} exists, and is not an empty folder.", "Name a folder that does not exist."
+        )
 
 
 def config_json(

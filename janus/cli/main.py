@@ -31,11 +31,12 @@ app.command()(bench.bench)
 app.command()(info.info)
 app.command()(doctor.doctor)
 
-weights_app = typer.Typer(help="List, download, check and upcycle models.", **PLAIN)
+weights_app = typer.Typer(help="List, download, check, upcycle and quantize models.", **PLAIN)
 weights_app.command("list")(weights.list_models)
 weights_app.command("get")(weights.get)
 weights_app.command("verify")(weights.verify)
 weights_app.command("upcycle")(weights.upcycle)
+weights_app.command("quantize")(weights.quantize)
 app.add_typer(weights_app, name="weights")
 
 evaluation_app = typer.Typer(help="Measure a model.", **PLAIN)

@@ -155,6 +155,42 @@ def upcycle(
     )
 
 
+@command
+def quantize(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A name, a hub id or a folder.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A folder that is new or empty.")],
+    kind: Annotated[str, typer.Option("--to", metavar="KIND", help="int8 or int4.")] = "int8",
+    *,
+    offline: Offline = False,
+    results: Results,
+    messages: Messages,
+) -> None:
+    """Write a model as --quantize packs it: a fraction of the size, and a quicker start.
+
+    \b
+    janus weights quantize janus-pro-1b ./janus-pro-1b-int4 --to int4
+    janus draw "a red apple" --model ./janus-pro-1b-int4
+
+    Draws and answers as the model does with --quantize, on a CPU, and only with Janus.
+    """
+    from janus.quantizing import quantize
+
+    made = quantize(model, out, kind, local_files_only=offline, progress=messages.progress)
+    if results.json:
+        results.print_json(
+            {
+                "folder": str(made.folder),
+                "kind": kind,
+                "bytes_before": made.bytes_before,
+                "bytes": made.bytes,
+            }
+        )
+    else:
+        results.print(
+            f"{made.folder}: {gigabytes(made.bytes)} instead of {gigabytes(made.bytes_before)}"
+        )
+
+
 def find_here(name: str) -> str | None:
     """The folder of a model that need not be downloaded, or None."""
     from weights.layout import find_weights
@@ -183,13 +219,13 @@ def _describe(entry: catalog.CatalogEntry) -> dict[str, Any]:
 
 
 def _verify(name: str, messages: Messages) -> dict[str, Any]:
-    from janus.model.loading import load_model
+    from janus.model.loading import load_model, num_parameters
     from janus.prompts.tokenizer import JanusTokenizer
     from weights.files import Checkpoint
 
     folder = locate(name, local_files_only=True)
     # On the meta device names and shapes are compared, and no memory is taken.
-    load_model(folder, device="meta")
+    model = load_model(folder, device="meta")
     tokenizer = JanusTokenizer.open(folder)
     checkpoint = Checkpoint.open(folder)
     sizes = {name: shape.numel() for name, shape in checkpoint.shapes().items()}
@@ -198,7 +234,7 @@ def _verify(name: str, messages: Messages) -> dict[str, Any]:
         "folder": str(folder),
         "layout": checkpoint.layout,
         "tensors": len(sizes),
-        "parameters": sum(sizes.values()),
+        "parameters": num_parameters(model),
         "bytes": checkpoint.num_bytes,
         "vocabulary": len(tokenizer),
     }

@@ -1,13 +1,22 @@
 """Several linear layers of the same input as one, which is read in one go."""
 
+from typing import TypeVar
+
 import torch
 from torch import nn
 
+from janus.model.rounded import Rounded
 
-def join(*linears: nn.Linear) -> nn.Linear:
-    """One layer whose outputs are those of the given ones, in their order."""
-    weight = torch.cat([linear.weight.detach() for linear in linears])
-    biases = [linear.bias.detach() for linear in linears if linear.bias is not None]
+Layer = TypeVar("Layer", nn.Linear, Rounded)
+
+
+def join(*layers: Layer) -> Layer:
+    """One layer, of the kind of the given ones, whose outputs are theirs in their order."""
+    first = layers[0]
+    if isinstance(first, Rounded):
+        return first.join(layers)
+    weight = torch.cat([layer.weight.detach() for layer in layers])
+    biases = [layer.bias.detach() for layer in layers if layer.bias is not None]
     with torch.device("meta"):
         joined = nn.Linear(weight.shape[1], weight.shape[0], bias=bool(biases))
     joined.weight = nn.Parameter(weight, requires_grad=False)

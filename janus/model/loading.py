@@ -6,27 +6,35 @@ drawing does not need stay in their file: it must not be overwritten while the m
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
 
 from janus.config import read_config
 from janus.devices import choose_device, choose_dtype
+from janus.errors import UsageError, WeightsMissingError
 from janus.model.model import JanusModel
 from janus.model.quantized import (
+    QUANTIZATIONS,
     PackedLinear,
+    RoundedExperts,
     check_quantization,
     pack_bfloat16,
     pack_convolutions,
     pack_quantized,
     packed_parts,
+    round_part,
 )
+from janus.model.rounded import Rounded
 from weights.files import Checkpoint
 from weights.load import Loader
 
-# Balances the experts in steps of 1e-3, finer than bfloat16 holds.
-KEPT_IN_FLOAT32 = ("e_score_correction_bias",)
+# A bias balances the experts in steps of 1e-3, finer than bfloat16 holds; a scale becomes what its
+# kernel wants when it is packed.
+KEPT_IN_FLOAT32 = ("e_score_correction_bias", "_scale")
 
 # Of a quantized model these stay in their file until they are used: drawing needs none of them,
 # but for a few rows of the last.
@@ -42,16 +50,21 @@ def load_model(
 ) -> JanusModel:
     """Opens a checkpoint.
 
-    Raises `WeightsError` or `JanusError` where it is not a whole Janus, `UsageError` where it
-    cannot be quantized so on the device.
+    One that `janus weights quantize` wrote is packed as it says. Raises `WeightsError` or
+    `JanusError` where it is not a whole Janus, `UsageError` where it cannot be quantized so, or
+    not for the device.
     """
     target = choose_device(device)
     if quantize is not None:
         check_quantization(quantize, target)
     checkpoint = Checkpoint.open(Path(folder))
-    config = read_config(checkpoint.config)
-    with torch.device("meta"), WithoutInitialisation():
-        model = JanusModel(config)
+    stored = stored_quantization(checkpoint.config)
+    if stored is not None and quantize not in (None, stored):
+        raise UsageError(f"{folder} is quantized to {stored} already.", "Leave --quantize out.")
+    model = empty_model(checkpoint)
+    if stored is not None and target.type != "meta":
+        check_quantization(stored, target)
+        quantize = stored
     loader = Loader(
         model.eval(),
         checkpoint,
@@ -73,6 +86,40 @@ def load_model(
             prepare=lambda part: loader.load(lambda name: name.startswith(f"{part}.")),
         )
     return pack_convolutions(model)
+
+
+def empty_model(checkpoint: Checkpoint) -> JanusModel:
+    """The model that a checkpoint describes, on the meta device, with the shapes that it stores."""
+    config = read_config(checkpoint.config)
+    with torch.device("meta"), WithoutInitialisation():
+        model = JanusModel(config)
+    stored = stored_quantization(checkpoint.config)
+    if stored is not None:
+        for part in packed_parts(model):
+            round_part(model, part, stored)
+    return model
+
+
+def stored_quantization(config: Mapping[str, Any]) -> str | None:
+    """What a `config.json` says that its weights are quantized to, None for whole ones.
+
+    Raises `WeightsMissingError` for a way of others.
+    """
+    settings = config.get("quantization_config")
+    if settings is None:
+        return None
+    for kind in QUANTIZATIONS:
+        if settings == quantization_config(kind):
+            return kind
+    raise WeightsMissingError(
+        f"These weights are quantized in a way that Janus does not read: {settings}.",
+        "Use the unquantized model, and --quantize.",
+    )
+
+
+def quantization_config(kind: str) -> dict[str, Any]:
+    """What `config.json` says of quantized weights."""
+    return {"quant_method": "janus", "kind": kind}
 
 
 class WithoutInitialisation(TorchFunctionMode):
@@ -99,6 +146,7 @@ def canonical_name(ours: str) -> str:
 
 
 def num_parameters(model: torch.nn.Module) -> int:
-    """Packed ones included."""
-    packed = (m.num_weights for m in model.modules() if isinstance(m, PackedLinear))
+    """Packed and rounded ones included."""
+    kinds = (PackedLinear, Rounded, RoundedExperts)
+    packed = (m.num_weights for m in model.modules() if isinstance(m, kinds))
     return sum(parameter.numel() for parameter in model.parameters()) + sum(packed)

@@ -9,9 +9,11 @@ Embeddings, norms, routers and latent attention's expansion stay as they are; so
 encoder of a quantized model, whose memory is taken only once it sees something.
 """
 
-# M rows, K inputs, N outputs, G groups of a row of inputs
+# M rows, K inputs, N outputs, G groups of a row of inputs, E experts
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -21,12 +23,11 @@ from janus.errors import UsageError
 from janus.model.attention import Attention
 from janus.model.model import JanusModel
 from janus.model.moe import Experts, FeedForward
+from janus.model.rounded import GROUP, PIECE, Rounded, Rounded4, Rounded8, round_matrix
 
-QUANTIZATIONS = ("int8", "int4")
+QUANTIZATIONS: Mapping[str, type[Rounded]] = MappingProxyType({"int8": Rounded8, "int4": Rounded4})
 
 KEPT = "kv_b_proj"  # latent attention multiplies with its parts
-PIECE = 4096  # outputs that are packed at once: what that takes is many times the result
-GROUP = 64  # inputs that share an int4 scale: 4.5 bits a weight
 
 
 class PackedLinear(nn.Module):
@@ -35,9 +36,9 @@ class PackedLinear(nn.Module):
     num_bytes: int  # read for each product, however few rows
     num_cheap_rows: int  # that together cost little more than one
 
-    def __init__(self, weight_NK: Tensor, bias_N: Tensor | None = None) -> None:
+    def __init__(self, out_features: int, in_features: int, bias_N: Tensor | None) -> None:
         super().__init__()
-        self.out_features, self.in_features = weight_NK.shape
+        self.out_features, self.in_features = out_features, in_features
         self.bias_N = None if bias_N is None else bias_N.detach()
 
     @property
@@ -59,7 +60,7 @@ class BFloat16Linear(PackedLinear):
     num_cheap_rows = 16  # a quarter more than one
 
     def __init__(self, weight_NK: Tensor, bias_N: Tensor | None = None) -> None:
-        super().__init__(weight_NK, None if bias_N is None else bias_N.bfloat16())
+        super().__init__(*weight_NK.shape, None if bias_N is None else bias_N.bfloat16())
         self.packed = torch.ops.mkldnn._reorder_linear_weight(weight_NK.detach().bfloat16(), 16)
         self.num_bytes = 2 * weight_NK.numel()
 
@@ -78,11 +79,10 @@ class Int8Linear(PackedLinear):
 
     num_cheap_rows = 4  # a quarter more than one; eight take twice as long
 
-    def __init__(self, weight_NK: Tensor, bias_N: Tensor | None = None) -> None:
-        super().__init__(weight_NK, bias_N)
-        self.quantized_NK, self.scale_N = _symmetric(weight_NK)
-        self.scale_N = self.scale_N.to(weight_NK.dtype)
-        self.num_bytes = weight_NK.numel() + 2 * len(weight_NK)
+    def __init__(self, rounded: Rounded8, dtype: torch.dtype) -> None:
+        super().__init__(*rounded.weight.shape, rounded.bias)
+        self.quantized_NK, self.scale_N = rounded.weight, rounded.weight_scale.to(dtype)
+        self.num_bytes = rounded.weight.numel() + 2 * self.out_features
 
     def multiply(self, x_MK: Tensor) -> Tensor:
         y_MN = torch.ops.aten._weight_int8pack_mm(
@@ -100,13 +100,13 @@ class DynamicInt8Linear(PackedLinear):
 
     num_cheap_rows = 16  # a quarter more than one
 
-    def __init__(self, weight_NK: Tensor, bias_N: Tensor | None = None) -> None:
-        super().__init__(weight_NK, bias_N)
-        quantized_NK, scale_N = _symmetric(weight_NK)
-        self.packed = torch.ops.onednn.qlinear_prepack(quantized_NK, [16, self.in_features])
-        self.scale_N, self.zero_N = scale_N / 127, torch.zeros(len(scale_N), dtype=torch.int32)
+    def __init__(self, rounded: Rounded8) -> None:
+        super().__init__(*rounded.weight.shape, rounded.bias)
+        self.packed = torch.ops.onednn.qlinear_prepack(rounded.weight, [16, self.in_features])
+        self.scale_N = rounded.weight_scale / 127
+        self.zero_N = torch.zeros(self.out_features, dtype=torch.int32)
         self.middle = torch.tensor(128.5)  # and a half: the conversion to whole numbers rounds down
-        self.num_bytes = weight_NK.numel() + 8 * len(weight_NK)
+        self.num_bytes = rounded.weight.numel() + 8 * self.out_features
 
     def multiply(self, x_MK: Tensor) -> Tensor:
         # Of the ways to write this, the quickest: a third of the time of an infinity norm.
@@ -136,30 +136,17 @@ class Int4Linear(PackedLinear):
 
     num_cheap_rows = 4  # two fifths more than one; eight take nearly three times as long
 
-    def __init__(self, weight_NK: Tensor, bias_N: Tensor | None = None) -> None:
-        super().__init__(weight_NK, bias_N)
-        pieces = [self._pack(piece.float()) for piece in weight_NK.detach().split(PIECE)]
-        packed, scales_GN2 = zip(*pieces, strict=True)
-        self.packed, self.scales_GN2 = torch.cat(packed), torch.cat(scales_GN2, dim=1)
-        self.scales_GN2 = self.scales_GN2.to(weight_NK.dtype)
-        self.num_bytes = weight_NK.numel() // 2 + 2 * self.scales_GN2.numel()
+    def __init__(self, rounded: Rounded4, dtype: torch.dtype) -> None:
+        super().__init__(len(rounded.weight), 2 * rounded.weight.shape[1], rounded.bias)
+        pack = torch.ops.aten._convert_weight_to_int4pack_for_cpu
+        self.packed = torch.cat([pack(piece.int(), 1) for piece in rounded.whole().split(PIECE)])
+        self.scales_GN2 = rounded.weight_scale.to(dtype).transpose(0, 1).contiguous()
+        self.num_bytes = rounded.weight.numel() + 2 * self.scales_GN2.numel()
 
     @staticmethod
-    def _pack(weight_NK: Tensor) -> tuple[Tensor, Tensor]:
-        """Weights in the kernel's order, and what it needs to restore them: [G, N, 2]."""
-        weight_NGk = weight_NK.unflatten(1, (-1, GROUP))
-        low_NG, high_NG = weight_NGk.amin(dim=-1), weight_NGk.amax(dim=-1)
-        scale_NG = ((high_NG - low_NG) / 15).clamp(min=1e-8)
-        whole_NGk = ((weight_NGk - low_NG[..., None]) / scale_NG[..., None]).round().clamp(0, 15)
-        packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(whole_NGk.flatten(1).int(), 1)
-        # The kernel takes a weight as (whole - 8) * scale + middle.
-        scales_NG2 = torch.stack([scale_NG, low_NG + 8 * scale_NG], dim=-1)
-        return packed, scales_NG2.transpose(0, 1)
-
-    @staticmethod
-    def fits(weight_NK: Tensor) -> bool:
+    def fits(rounded: Rounded) -> bool:
         """Whether the kernel can do it."""
-        return weight_NK.shape[0] % 16 == 0 and weight_NK.shape[1] % GROUP == 0
+        return isinstance(rounded, Rounded4) and len(rounded.weight) % 16 == 0
 
     def multiply(self, x_MK: Tensor) -> Tensor:
         y_MN = torch.ops.aten._weight_int4pack_mm_for_cpu(
@@ -168,13 +155,37 @@ class Int4Linear(PackedLinear):
         return y_MN if self.bias_N is None else y_MN + self.bias_N
 
 
+class RoundedExperts(nn.Module):
+    """Takes the place of `Experts`: both stacks of E matrices rounded, with their scales."""
+
+    def __init__(self, experts: Experts, bits: type[Rounded]) -> None:
+        super().__init__()
+        self.bits: dict[str, type[Rounded]] = {}
+        for name, stack_ENK in experts.named_parameters():
+            rounded = round_matrix(stack_ENK.flatten(0, 1), bits)
+            self.bits[name] = type(rounded)
+            shape = (len(stack_ENK), -1)
+            self.register_buffer(name, rounded.weight.unflatten(0, shape))
+            self.register_buffer(f"{name}_scale", rounded.weight_scale.unflatten(0, shape))
+
+    @property
+    def num_weights(self) -> int:
+        parts = chain.from_iterable(map(self.matrices, self.bits))
+        return sum(part.num_weights for part in parts)
+
+    def matrices(self, name: str) -> Iterator[Rounded]:
+        """Those of one stack, "gate_up_proj" or "down_proj", expert by expert."""
+        stack, scales = self.get_buffer(name), self.get_buffer(f"{name}_scale")
+        return map(self.bits[name], stack, scales)
+
+
 class PackedExperts(nn.Module):
     """Routed experts of packed layers, run one after the other on the tokens that chose them."""
 
-    def __init__(self, experts: Experts, pack_one: Callable[[Tensor], PackedLinear]) -> None:
+    def __init__(self, experts: RoundedExperts, dtype: torch.dtype) -> None:
         super().__init__()
-        self.gate_up = nn.ModuleList(map(pack_one, experts.gate_up_proj))
-        self.down = nn.ModuleList(map(pack_one, experts.down_proj))
+        self.gate_up = nn.ModuleList(pack(x, dtype) for x in experts.matrices("gate_up_proj"))
+        self.down = nn.ModuleList(pack(x, dtype) for x in experts.matrices("down_proj"))
 
     def forward(self, hidden_ND: Tensor, gates_NK: Tensor, chosen_NK: Tensor) -> Tensor:
         out_ND = torch.zeros_like(hidden_ND)
@@ -207,17 +218,25 @@ def pack_quantized(
     Raises `UsageError` as `check_quantization` does.
     """
     check_quantization(kind, model.device)
-    pack_one = _pack_int8 if kind == "int8" else _pack_int4
     for name in packed_parts(model):
         prepare(name)
-        for path, module in _modules(model, name):
-            if isinstance(module, (Attention, FeedForward)):
-                module.fuse()
-            elif isinstance(module, Experts):
-                model.set_submodule(path, PackedExperts(module, pack_one))
-        _pack_linears(model, name, pack_one)
+        round_part(model, name, kind)
+        _pack_part(model, name)
     model.quantization = kind
     return model
+
+
+def round_part(model: JanusModel, name: str, kind: str) -> None:
+    """Rounds the matrices of one of the `packed_parts` in place; those that are stay as they are.
+
+    On the meta device, it takes the shapes that a file of a quantized model has.
+    """
+    for path, module in _modules(model, name):
+        if isinstance(module, Experts):
+            model.set_submodule(path, RoundedExperts(module, QUANTIZATIONS[kind]))
+        elif isinstance(module, nn.Linear) and not path.endswith(KEPT):
+            rounded = round_matrix(module.weight, QUANTIZATIONS[kind], module.bias)
+            model.set_submodule(path, rounded)
 
 
 def pack_bfloat16(model: JanusModel) -> JanusModel:
@@ -225,7 +244,9 @@ def pack_bfloat16(model: JanusModel) -> JanusModel:
     is_candidate = model.dtype is torch.bfloat16 and model.device.type == "cpu"
     if is_candidate and _has_onednn() and torch.ops.mkldnn._is_mkldnn_bf16_supported():
         for name in [*packed_parts(model), "vision_model.encoder"]:
-            _pack_linears(model, name, BFloat16Linear)
+            for path, linear in _modules(model, name):
+                if isinstance(linear, nn.Linear) and not path.endswith(KEPT):
+                    model.set_submodule(path, BFloat16Linear(linear.weight, linear.bias))
     return model
 
 
@@ -251,10 +272,15 @@ def _modules(model: JanusModel, name: str) -> list[tuple[str, nn.Module]]:
     return list(model.get_submodule(name).named_modules(prefix=name))
 
 
-def _pack_linears(model: JanusModel, name: str, pack_one: Callable[..., PackedLinear]) -> None:
-    for path, linear in _modules(model, name):
-        if isinstance(linear, nn.Linear) and not path.endswith(KEPT):
-            model.set_submodule(path, pack_one(linear.weight, linear.bias))
+def _pack_part(model: JanusModel, name: str) -> None:
+    for _, module in _modules(model, name):
+        if isinstance(module, (Attention, FeedForward)):
+            module.fuse()
+    for path, module in _modules(model, name):
+        if isinstance(module, RoundedExperts):
+            model.set_submodule(path, PackedExperts(module, model.dtype))
+        elif isinstance(module, Rounded):
+            model.set_submodule(path, pack(module, model.dtype))
 
 
 def _has_onednn() -> bool:
@@ -262,22 +288,13 @@ def _has_onednn() -> bool:
     return torch.backends.mkldnn.is_available()
 
 
-def _pack_int8(weight_NK: Tensor, bias_N: Tensor | None = None) -> PackedLinear:
+def pack(rounded: Rounded, dtype: torch.dtype) -> PackedLinear:
+    """For the best kernel that there is for it. `dtype` is that of what it will multiply."""
+    if isinstance(rounded, Rounded4) and Int4Linear.fits(rounded):
+        return Int4Linear(rounded, dtype)
+    if not isinstance(rounded, Rounded8):
+        rounded = Rounded8.of(rounded.restored(), rounded.bias)
     # Without VNNI, sums of two products are clipped to 16 bits.
     if _has_onednn() and torch.cpu._is_vnni_supported():
-        return DynamicInt8Linear(weight_NK, bias_N)
-    return Int8Linear(weight_NK, bias_N)
-
-
-def _pack_int4(weight_NK: Tensor, bias_N: Tensor | None = None) -> PackedLinear:
-    pack_one = Int4Linear if Int4Linear.fits(weight_NK) else _pack_int8
-    return pack_one(weight_NK, bias_N)
-
-
-def _symmetric(weight_NK: Tensor) -> tuple[Tensor, Tensor]:
-    """Whole numbers from -127 to 127, and what to multiply each row of them with."""
-    weight_NK = weight_NK.detach()
-    scale_N = (weight_NK.abs().amax(dim=1).float() / 127).clamp(min=1e-12)
-    pieces = zip(weight_NK.split(PIECE), scale_N.split(PIECE), strict=True)
-    whole = [(weight / scale[:, None]).round().to(torch.int8) for weight, scale in pieces]
-    return torch.cat(whole), scale_N
+        return DynamicInt8Linear(rounded)
+    return Int8Linear(rounded, dtype)

@@ -17,10 +17,10 @@ from torch import Tensor
 
 from janus.config import ExpertsConfig, JanusConfig, TransformerConfig
 from janus.errors import SaveError, UsageError
-from janus.model.loading import load_model, num_parameters
+from janus.model.loading import load_model, num_parameters, stored_quantization
 from janus.prompts.chat import PromptStyle
 from janus.prompts.tokenizer import JanusTokenizer
-from janus.saving import config_json, other_files, read_guidance, read_processor
+from janus.saving import config_json, other_files, read_guidance, read_processor, require_unused
 from janus.training.equality import Difference, require_equal
 from weights.export import write_checkpoint
 from weights.files import Checkpoint
@@ -58,7 +58,7 @@ def upcycle(
     the same function; then there is nothing at `target`.
     """
     target = Path(target).resolve()
-    _require_unused(target)
+    require_unused(target)
     folder = locate(name_or_folder, local_files_only=local_files_only)
     job = _Job.of(Checkpoint.open(folder), recipe)
     _require_room(target, job.num_bytes)
@@ -96,6 +96,8 @@ class _Job:
 
     @classmethod
     def of(cls, dense: Checkpoint, recipe: Recipe) -> "_Job":
+        if kind := stored_quantization(dense.config):
+            raise UsageError(f"These weights are quantized to {kind}.", "Upcycle whole ones.")
         model = load_model(dense.folder, device="meta")  # compares all names and shapes
         transformer = model.config.transformer
         _require_dense(transformer)
@@ -185,13 +187,6 @@ def _require_dense(transformer: TransformerConfig) -> None:
             "This model's attention adds a bias to its output; transformers' layout of a mixture "
             "of experts (glm4_moe) has no place for that.",
             "Upcycle a model without it, such as janus-pro-1b.",
-        )
-
-
-def _require_unused(target: Path) -> None:
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise SaveError(
-            f"{target} exists, and is not an empty folder.", "Name a folder that does not exist."
         )
 
 

@@ -28,6 +28,7 @@ OPTIONS = {
     "weights verify": f"{RESULTS} {MESSAGES}",
     "weights upcycle": "--recipe --slices --experts --experts-per-token --shared --copies "
     f"--first-dense --seed --offline {RESULTS} {MESSAGES}",
+    "weights quantize": f"--to --offline {RESULTS} {MESSAGES}",
     "eval parity": f"--dtype --device --tokens --offline {RESULTS} {MESSAGES}",
     "eval emoji": f"--scenes --drawings --sheet --shuffle-routers {MODEL} {RESULTS} {MESSAGES}",
     "eval routing": "--scenes --see --draw --picture --shuffle --device --dtype --offline "

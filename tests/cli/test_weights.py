@@ -69,3 +69,24 @@ def test_a_cut_file(run, copy):
     file = copy / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-100])
     assert run("weights", "verify", copy).code == 3
+
+
+@pytest.mark.parametrize("kind", ["int8", "int4"])
+def test_quantized_weights(run, folder, tmp_path, picture, kind):
+    made = run("weights", "quantize", folder, "few", "--to", kind)
+    assert made.code == 0
+    assert made.stdout.startswith(f"{tmp_path / 'few'}: ") and " instead of " in made.stdout
+    whole, few = (json.loads(run("weights", "verify", f, "--json").stdout) for f in (folder, "few"))
+    assert few["parameters"] == whole["parameters"] and few["bytes"] < whole["bytes"]
+    same = ("ask", picture, "What?", "--temperature", 0, "--max-tokens", 8)
+    read = run(*same, "--model", "few")
+    assert read.stdout == run(*same, "--model", folder, "--quantize", kind).stdout != ""
+
+
+def test_quantizing_that_cannot_be(run, folder, tmp_path):
+    assert run("weights", "quantize", folder, "few", "--to", "int3").code == 2
+    assert run("weights", "quantize", tmp_path, "few").code == 3  # no model
+    assert run("weights", "quantize", folder, folder).code == 7  # taken
+    assert list(tmp_path.iterdir()) == []
+    facts = json.loads(run("weights", "quantize", folder, "few", "--json").stdout)
+    assert facts["kind"] == "int8" and facts["bytes"] < facts["bytes_before"]

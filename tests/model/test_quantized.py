@@ -18,9 +18,12 @@ from janus.model.quantized import (
     Int8Linear,
     PackedExperts,
     PackedLinear,
+    RoundedExperts,
+    pack,
     pack_bfloat16,
     pack_quantized,
 )
+from janus.model.rounded import Rounded, Rounded4, Rounded8, round_matrix
 from janus.model.transformer import Transformer
 from tests.oracle import our_config, randomize, relative_error
 
@@ -42,6 +45,18 @@ KINDS = [
 ]
 
 
+def packed_as(
+    kind: type[PackedLinear], weight_NK: Tensor, bias_N: Tensor | None = None
+) -> PackedLinear:
+    if kind is BFloat16Linear:
+        return BFloat16Linear(weight_NK, bias_N)
+    if kind is DynamicInt8Linear:
+        return DynamicInt8Linear(Rounded8.of(weight_NK, bias_N))
+    if kind is Int8Linear:
+        return Int8Linear(Rounded8.of(weight_NK, bias_N), weight_NK.dtype)
+    return Int4Linear(Rounded4.of(weight_NK, bias_N), weight_NK.dtype)
+
+
 def random(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
 
@@ -51,7 +66,7 @@ def random(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Te
 @pytest.mark.parametrize("kind", KINDS)
 def test_products(kind: type[PackedLinear], bias: bool, dtype: torch.dtype) -> None:
     weight_NK, bias_N = random(96, 128, dtype=dtype), random(96, seed=1, dtype=dtype)
-    packed = kind(weight_NK, bias_N if bias else None)
+    packed = packed_as(kind, weight_NK, bias_N if bias else None)
     for shape in [(1,), (2,), (40,), (2, 3)]:
         x = random(*shape, 128, seed=2, dtype=dtype)
         y = packed(x)
@@ -63,7 +78,7 @@ def test_products(kind: type[PackedLinear], bias: bool, dtype: torch.dtype) -> N
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_row_does_not_depend_on_the_others(kind: type[PackedLinear]) -> None:
-    packed = kind(random(96, 128, dtype=torch.bfloat16))
+    packed = packed_as(kind, random(96, 128, dtype=torch.bfloat16))
     x_MK = random(32, 128, seed=2, dtype=torch.bfloat16)
     whole_MN = packed(x_MK)
     for start, stop in [(0, 2), (2, 5), (5, 16), (16, 32)]:
@@ -73,7 +88,7 @@ def test_a_row_does_not_depend_on_the_others(kind: type[PackedLinear]) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_zeros_give_the_bias(kind: type[PackedLinear]) -> None:
     bias_N = random(32, seed=1)
-    packed = kind(random(32, 64), bias_N)
+    packed = packed_as(kind, random(32, 64), bias_N)
     y_MN = packed(torch.zeros(2, 64))
     # Through bfloat16, the bias is rounded too.
     assert relative_error(y_MN, bias_N.expand(2, -1)) <= TOLERANCES[BFloat16Linear]
@@ -82,7 +97,8 @@ def test_zeros_give_the_bias(kind: type[PackedLinear]) -> None:
 
 @needs_vnni
 def test_one_large_input_spoils_only_its_own_row() -> None:
-    packed, weight_NK = DynamicInt8Linear(random(32, 64)), random(32, 64)
+    weight_NK = random(32, 64)
+    packed = packed_as(DynamicInt8Linear, weight_NK)
     x_MK = random(3, 64, seed=2)
     x_MK[1, 5] = 1e4
     for row in (0, 2):
@@ -92,7 +108,43 @@ def test_one_large_input_spoils_only_its_own_row() -> None:
 
 def test_int4_takes_the_nearest_of_sixteen_values() -> None:
     weight_NK = torch.arange(16.0).repeat(16, 8) - 3  # exactly sixteen values in each group
-    assert torch.equal(Int4Linear(weight_NK)(torch.eye(128)), weight_NK.mT)
+    assert torch.equal(packed_as(Int4Linear, weight_NK)(torch.eye(128)), weight_NK.mT)
+
+
+@pytest.mark.parametrize(("bits", "steps"), [(Rounded8, 254), (Rounded4, 15)])
+def test_rounding_is_to_the_nearest(bits: type[Rounded], steps: int) -> None:
+    """No weight moves by more than half a step of its row, or of its group of inputs."""
+    weight_NK = random(48, 128)
+    moved_NK = (bits.of(weight_NK).restored() - weight_NK).abs()
+    groups = weight_NK if bits is Rounded8 else weight_NK.unflatten(1, (-1, 64))
+    reach = 2 * groups.abs().amax(-1) if bits is Rounded8 else groups.amax(-1) - groups.amin(-1)
+    assert (moved_NK.view(groups.shape).amax(-1) <= 0.5001 * reach / steps).all()
+
+
+@pytest.mark.parametrize("bits", [Rounded8, Rounded4])
+def test_rounding_what_is_rounded_changes_nothing(bits: type[Rounded]) -> None:
+    rounded = bits.of(random(48, 128))
+    again = bits.of(rounded.restored())
+    assert torch.equal(again.weight, rounded.weight)
+    assert torch.allclose(again.weight_scale, rounded.weight_scale, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("bits", [Rounded8, Rounded4])
+def test_rounded_matrices_are_joined_before_they_are_packed(bits: type[Rounded]) -> None:
+    parts = [bits.of(random(n, 64, seed=n), random(n, seed=1)) for n in (16, 48)]
+    joined, x_MK = pack(bits.join(parts), torch.float32), random(3, 64, seed=2)
+    apart = torch.cat([pack(part, torch.float32)(x_MK) for part in parts], dim=-1)
+    assert torch.equal(joined(x_MK), apart)
+
+
+def test_four_bits_where_they_fit() -> None:
+    """Rows of whole groups, and a number of them that the kernel can take; or eight bits."""
+    fitting, odd_rows, odd_inputs = random(32, 128), random(40, 128), random(32, 96)
+    assert isinstance(pack(round_matrix(fitting, Rounded4), torch.float32), Int4Linear)
+    eight = pack(round_matrix(odd_rows, Rounded4), torch.float32)
+    assert isinstance(eight, DynamicInt8Linear | Int8Linear)
+    assert relative_error(eight(torch.eye(128)), odd_rows.mT) <= TOLERANCES[Int4Linear]
+    assert isinstance(round_matrix(odd_inputs, Rounded4), Rounded8)
 
 
 @pytest.mark.parametrize("name", ["llama, grouped keys of a width of their own", "glm"])
@@ -150,7 +202,8 @@ def test_quantized_experts() -> None:
     hidden_ND = random(20, model.config.transformer.hidden_size)
     routing = mixture.gate(hidden_ND)
     wanted_ND = mixture.experts(hidden_ND, *routing)
-    packed = PackedExperts(mixture.experts, DynamicInt8Linear)
+    rounded = RoundedExperts(mixture.experts, Rounded8)
+    packed = PackedExperts(rounded, hidden_ND.dtype)
     assert relative_error(packed(hidden_ND, *routing), wanted_ND) <= 0.03
 
 

@@ -8,6 +8,7 @@ import pickle
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -23,6 +24,16 @@ WINDOWS_PER_FILE = 16
 
 def read_outline(path: Path) -> dict[str, Tensor]:
     """Name -> tensor on the meta device: shapes and types, without reading any data."""
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return dict(_outline(path, state.st_mtime_ns, state.st_size))
+
+
+@lru_cache(maxsize=64)
+def _outline(path: Path, changed: int, size: int) -> dict[str, Tensor]:
+    """Kept, since a model that is read part by part asks for it many times."""
     with _mapped(path) as (names, get):
         return {name: get(name).to("meta") for name in names}
 

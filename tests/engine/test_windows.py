@@ -12,6 +12,7 @@ from janus.engine.request import Ticket
 from janus.engine.windows import Windows
 from janus.model.model import JanusModel
 from janus.model.quantized import Int4Linear, pack_quantized
+from janus.model.rounded import Rounded4
 
 Build = Callable[..., Any]
 
@@ -132,7 +133,7 @@ def test_windows_suit_the_weights(model: JanusModel, kind: str | None, num_token
         num_tokens = 4
     model = copy.deepcopy(model)
     if kind == "int4":
-        model.lm_head = Int4Linear(torch.randn(96, 64))
+        model.lm_head = Int4Linear(Rounded4.of(torch.randn(96, 64)), torch.float32)
     elif kind is not None:
         pack_quantized(model, kind)
     assert Windows.for_model(model).num_tokens == num_tokens

@@ -96,7 +96,8 @@ def look() -> dict[str, Any]:
     return {
         "theme": theme.make(),
         "css_paths": [HERE / "style.css"],
-        "js": (HERE / "keys.js").read_text(encoding="utf-8"),
+        # Not as `js`, which Gradio runs some time after the page can be used.
+        "head": f"<script>{(HERE / 'keys.js').read_text(encoding='utf-8')}</script>",
     }
 
 

@@ -1,5 +1,5 @@
 // Keys for the whole page: Ctrl+Enter (or Cmd+Enter) starts, Escape stops.
-() => {
+(() => {
   const press = (...buttons) => {
     const visible = buttons
       .map((id) => document.getElementById(id))
@@ -12,4 +12,4 @@
     if (starts && press("draw", "ask")) event.preventDefault();
     if (event.key === "Escape") press("stop-drawing", "stop-answer");
   });
-};
+})();

@@ -1,20 +1,20 @@
 """Several linear layers of the same input as one, which is read in one go."""
 
-from typing import TypeVar
+from typing import Any
 
 import torch
 from torch import nn
 
 from janus.model.rounded import Rounded
 
-Layer = TypeVar("Layer", nn.Linear, Rounded)
 
+def join(*layers: Any) -> Any:
+    """One layer whose outputs are those of the given ones in their order: all linear, or rounded.
 
-def join(*layers: Layer) -> Layer:
-    """One layer, of the kind of the given ones, whose outputs are theirs in their order."""
-    first = layers[0]
-    if isinstance(first, Rounded):
-        return first.join(layers)
+    It is of the same kind.
+    """
+    if isinstance(layers[0], Rounded):
+        return layers[0].join(layers)
     weight = torch.cat([layer.weight.detach() for layer in layers])
     biases = [layer.bias.detach() for layer in layers if layer.bias is not None]
     with torch.device("meta"):

@@ -60,7 +60,9 @@ class BFloat16Linear(PackedLinear):
     num_cheap_rows = 16  # a quarter more than one
 
     def __init__(self, weight_NK: Tensor, bias_N: Tensor | None = None) -> None:
-        super().__init__(*weight_NK.shape, None if bias_N is None else bias_N.bfloat16())
+        out_features, in_features = weight_NK.shape
+        bias_N = None if bias_N is None else bias_N.bfloat16()
+        super().__init__(out_features, in_features, bias_N)
         self.packed = torch.ops.mkldnn._reorder_linear_weight(weight_NK.detach().bfloat16(), 16)
         self.num_bytes = 2 * weight_NK.numel()
 
@@ -80,7 +82,8 @@ class Int8Linear(PackedLinear):
     num_cheap_rows = 4  # a quarter more than one; eight take twice as long
 
     def __init__(self, rounded: Rounded8, dtype: torch.dtype) -> None:
-        super().__init__(*rounded.weight.shape, rounded.bias)
+        out_features, in_features = rounded.weight.shape
+        super().__init__(out_features, in_features, rounded.bias)
         self.quantized_NK, self.scale_N = rounded.weight, rounded.weight_scale.to(dtype)
         self.num_bytes = rounded.weight.numel() + 2 * self.out_features
 
@@ -101,7 +104,8 @@ class DynamicInt8Linear(PackedLinear):
     num_cheap_rows = 16  # a quarter more than one
 
     def __init__(self, rounded: Rounded8) -> None:
-        super().__init__(*rounded.weight.shape, rounded.bias)
+        out_features, in_features = rounded.weight.shape
+        super().__init__(out_features, in_features, rounded.bias)
         self.packed = torch.ops.onednn.qlinear_prepack(rounded.weight, [16, self.in_features])
         self.scale_N = rounded.weight_scale / 127
         self.zero_N = torch.zeros(self.out_features, dtype=torch.int32)

@@ -2,8 +2,8 @@
 
 In: a model of either layout. Out: a folder in transformers' layout with all that belongs to it, but
 whole numbers and scales for the matrices that `--quantize` packs: what it then computes, in the
-type of the checkpoint, is the same to the bit. Only our own loader reads it. Holds one shard and
-one layer.
+type of the checkpoint, is the same to the bit. The file has a name of its own: transformers, which
+would take the whole numbers for the weights, finds none. Holds one shard and one layer.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from janus.errors import UsageError
@@ -31,6 +32,7 @@ from janus.saving import config_json, other_files, read_guidance, read_processor
 from weights.export import write_checkpoint
 from weights.files import Checkpoint
 from weights.hub import locate
+from weights.layout import QUANTIZED
 from weights.load import Loader
 
 Show = Callable[[float], None]
@@ -63,7 +65,9 @@ def quantize(
     require_unused(target)
     checkpoint = Checkpoint.open(locate(name_or_folder, local_files_only=local_files_only))
     if stored := stored_quantization(checkpoint.config):
-        raise UsageError(f"{name_or_folder} is quantized to {stored} already.")
+        raise UsageError(
+            f"{name_or_folder} is quantized to {stored} already.", "Start from the whole weights."
+        )
     model = empty_model(checkpoint)
     dtype = checkpoint.outline()["lm_head.weight"].dtype
     tokenizer = JanusTokenizer.open(checkpoint.folder)
@@ -72,9 +76,10 @@ def quantize(
     with progress("Quantizing") as show:
         write_checkpoint(
             target,
-            _rounded(model, checkpoint, kind, show),
+            _rounded(model, checkpoint, dtype, kind, show),
             config | {"quantization_config": quantization_config(kind)},
             other_files(model.config, tokenizer, style, guidance=read_guidance(checkpoint.folder)),
+            stem=QUANTIZED,
         )
     return QuantizedFiles(
         folder=target,
@@ -84,11 +89,10 @@ def quantize(
 
 
 def _rounded(
-    model: JanusModel, checkpoint: Checkpoint, kind: str, show: Show
+    model: JanusModel, checkpoint: Checkpoint, dtype: torch.dtype, kind: str, show: Show
 ) -> Iterator[tuple[str, Tensor]]:
     """Canonical pairs, of one part of the model after the other."""
     total, done = num_parameters(model), 0
-    dtype = checkpoint.outline()["lm_head.weight"].dtype
     loader = Loader(model, checkpoint, dtype=dtype, rename=our_name, keep_float32=KEPT_IN_FLOAT32)
     parts = [f"{part}." for part in packed_parts(model)]
     for name, tensor in checkpoint.tensors(

@@ -9,9 +9,11 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor
+from transformers import JanusForConditionalGeneration
 
 from janus import Janus
 from janus.errors import UsageError, WeightsMissingError
+from janus.evaluation.parity import compare
 from janus.model.cache import Rows
 from janus.model.loading import load_model, num_parameters
 from janus.model.model import JanusModel
@@ -56,7 +58,7 @@ def test_the_same_numbers(whole: Path, tmp_path: Path, kind: str) -> None:
 def test_the_file_is_small(whole: Path, tmp_path: Path, kind: str, bits: int) -> None:
     made = quantize(str(whole), tmp_path / "few", kind)
     assert made.folder == tmp_path / "few"
-    assert made.bytes == (made.folder / "model.safetensors").stat().st_size
+    assert made.bytes == (made.folder / "quantized.safetensors").stat().st_size
     before, after = (dict(Checkpoint.open(folder).tensors()) for folder in (whole, made.folder))
     shrunk = [name for name in before if after[name].dtype in (torch.int8, torch.uint8)]
     assert any("mlp" in name for name in shrunk) and any("self_attn" in name for name in shrunk)
@@ -67,6 +69,14 @@ def test_the_file_is_small(whole: Path, tmp_path: Path, kind: str, bits: int) ->
         assert after[name].equal(before[name]), name
     if bits == 4:  # where rows are whole groups of 64
         assert any(2 * after[name].numel() == before[name].numel() for name in shrunk)
+
+
+def test_transformers_does_not_take_it_for_whole_weights(whole: Path, tmp_path: Path) -> None:
+    made = quantize(str(whole), tmp_path / "few", "int8")
+    with pytest.raises(OSError, match="safetensors"):
+        JanusForConditionalGeneration.from_pretrained(made.folder)
+    with pytest.raises(UsageError, match="quantized"):
+        compare(str(made.folder), device="cpu")
 
 
 def test_it_is_used_like_any_model(whole: Path, tmp_path: Path) -> None:

@@ -20,9 +20,8 @@ from weights.errors import CheckpointError
 from weights.experts import split_experts
 from weights.layout import CONFIG_FILE
 
-SINGLE_FILE = "model.safetensors"
-INDEX_FILE = "model.safetensors.index.json"
-REPLACED = (SINGLE_FILE, INDEX_FILE, "model-*-of-*.safetensors")
+STEM = "model"  # what names of weight files begin with
+REPLACED = ("{stem}.safetensors", "{stem}.safetensors.index.json", "{stem}-*-of-*.safetensors")
 
 
 def write_checkpoint(
@@ -32,6 +31,7 @@ def write_checkpoint(
     extra_files: Mapping[str, bytes | Path] | None = None,
     *,
     max_shard_bytes: int = 4_000_000_000,
+    stem: str = STEM,
 ) -> None:
     """Write a checkpoint, replacing one of the same layout that is already in `folder`.
 
@@ -45,8 +45,8 @@ def write_checkpoint(
             staged = Path(unfinished)
             _write_files(staged, extra_files or {})
             _write_json(staged / CONFIG_FILE, config)
-            _write_weights(staged, tensors, max_shard_bytes)
-            _publish(staged, folder)
+            _write_weights(staged, tensors, max_shard_bytes, stem)
+            _publish(staged, folder, stem)
     except (OSError, SafetensorError) as error:
         raise _unwritable(folder, error) from error
 
@@ -63,7 +63,9 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _write_weights(folder: Path, tensors: Iterable[tuple[str, Tensor]], limit: int) -> None:
+def _write_weights(
+    folder: Path, tensors: Iterable[tuple[str, Tensor]], limit: int, stem: str
+) -> None:
     contents: list[list[str]] = []
     total_size = 0
     for shard in _shards(tensors, limit):
@@ -73,13 +75,13 @@ def _write_weights(folder: Path, tensors: Iterable[tuple[str, Tensor]], limit: i
         shutil.copymode(folder / CONFIG_FILE, path)
         contents.append(list(shard))
         total_size += sum(tensor.nbytes for tensor in shard.values())
-    names = _shard_names(len(contents))
+    names = _shard_names(len(contents), stem)
     for number, name in enumerate(names):
         (folder / f"{number}.safetensors").rename(folder / name)
     if len(names) > 1:
         weight_map = {key: name for name, keys in zip(names, contents, strict=True) for key in keys}
         index = {"metadata": {"total_size": total_size}, "weight_map": weight_map}
-        _write_json(folder / INDEX_FILE, index)
+        _write_json(folder / f"{stem}.safetensors.index.json", index)
 
 
 def _shards(tensors: Iterable[tuple[str, Tensor]], limit: int) -> Iterator[dict[str, Tensor]]:
@@ -96,17 +98,17 @@ def _shards(tensors: Iterable[tuple[str, Tensor]], limit: int) -> Iterator[dict[
     yield shard
 
 
-def _shard_names(count: int) -> list[str]:
+def _shard_names(count: int, stem: str) -> list[str]:
     if count == 1:
-        return [SINGLE_FILE]
-    return [f"model-{i:05d}-of-{count:05d}.safetensors" for i in range(1, count + 1)]
+        return [f"{stem}.safetensors"]
+    return [f"{stem}-{i:05d}-of-{count:05d}.safetensors" for i in range(1, count + 1)]
 
 
-def _publish(staged: Path, folder: Path) -> None:
+def _publish(staged: Path, folder: Path, stem: str) -> None:
     # Without config.json a folder is no checkpoint, so it goes first and comes back last.
     (folder / CONFIG_FILE).unlink(missing_ok=True)
     for pattern in REPLACED:
-        for old in folder.glob(pattern):
+        for old in folder.glob(pattern.format(stem=stem)):
             old.unlink()
     for path in sorted(staged.iterdir(), key=lambda path: path.name == CONFIG_FILE):
         path.replace(folder / path.name)

@@ -13,11 +13,14 @@ from weights.errors import CheckpointError
 Layout = Literal["original", "transformers"]
 
 CONFIG_FILE = "config.json"
+QUANTIZED = "quantized"  # instead of "model" in the names of files that only we read
 WEIGHT_FILES = (  # the first one present is used
     "model.safetensors",
     "model.safetensors.index.json",
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
+    f"{QUANTIZED}.safetensors",
+    f"{QUANTIZED}.safetensors.index.json",
 )
 INCOMPLETE = "The folder is incomplete: download it again."
 

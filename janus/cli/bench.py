@@ -94,7 +94,13 @@ def _theirs(random: str | None, options: ModelOptions, messages: Messages) -> "T
     from janus.evaluation.random_model import random_model, size_named
 
     if random is None:
-        return Transformers(replace(options, quantize=None).load(messages).model)
+        whole = replace(options, quantize=None).load(messages).model
+        if whole.quantization is not None:
+            raise UsageError(
+                f"{options.name} is quantized, which transformers does not read.",
+                "Leave out --against, or give the whole weights and --quantize.",
+            )
+        return Transformers(whole)
     return Transformers(random_model(size_named(random), packed=False))
 
 

@@ -13,7 +13,9 @@ from tempfile import TemporaryDirectory
 
 from torch import Tensor
 
+from janus.errors import UsageError
 from janus.evaluation.parity_case import Case, Outputs, Theirs, processor_ids, run_ours
+from janus.model.loading import stored_quantization
 from janus.pipeline import Janus
 from weights.files import Checkpoint
 from weights.hub import locate
@@ -81,7 +83,13 @@ def compare(
     Raises `JanusError` or `WeightsError` where the model cannot be opened.
     """
     folder = locate(name_or_folder, local_files_only=local_files_only)
-    layout = Checkpoint.open(folder).layout
+    checkpoint = Checkpoint.open(folder)
+    if kind := stored_quantization(checkpoint.config):
+        raise UsageError(
+            f"{name_or_folder} is quantized to {kind}, which transformers does not read.",
+            "Compare the whole weights.",
+        )
+    layout = checkpoint.layout
     tell("Running this package's model ...")
     ours = Janus.from_pretrained(folder, device=device, dtype=dtype)
     case = Case.of(ours, num_tokens)

@@ -78,17 +78,22 @@ def judge(image: np.ndarray, sprites: Sprites) -> Judgement:
 
 
 def score(judgement: Judgement, scene: Scene) -> dict[str, bool]:
-    """Which elements of the scene the picture has, and under "all" whether it has all."""
+    """Which elements of the scene the picture has, and under "all" whether it has all.
+
+    Under "content": exactly its objects, each as often, in its relation; on whatever background.
+    """
     found = sorted(piece.sprite for piece in judgement.pieces)
     wanted = sorted(placement.sprite for placement in scene.placements)
+    has_relation = scene.relation is None or _has_relation(judgement, scene)
     scores = {
         "objects": set(found) == set(wanted),
         "count": len(found) == len(wanted),
-        "relation": scene.relation is None or _has_relation(judgement, scene),
+        "content": found == wanted and has_relation,
+        "relation": has_relation,
         "background": judgement.background == scene.background,
         "recognisable": all(piece.score >= MIN_SCORE for piece in judgement.pieces),
     }
-    return {**scores, "all": all(scores.values()) and found == wanted}
+    return {**scores, "all": all(scores.values())}
 
 
 def matches(judgement: Judgement, scene: Scene) -> bool:

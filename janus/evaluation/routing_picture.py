@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from janus.errors import MissingExtraError
 from janus.evaluation.routing_report import MODALITIES, Routing
+from janus.figures import new_figure, to_image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,26 +23,11 @@ COLOURS, INK, LIGHT_INK = "RdBu_r", "#333333", "white"
 CELL = 0.46  # inches
 SMALLEST_MAP, LARGEST_MAP = 2.6, 6.0
 MAX_NUMBERED = 16  # experts of a layer, up to which each cell says its load
-DPI = 150
-
-
-def require_matplotlib() -> None:
-    """Raises `MissingExtraError`: better now than after a long measurement."""
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError(
-            "The picture of the routing needs matplotlib.", "pip install 'janus-multimodal[train]'"
-        ) from error
 
 
 def draw_routing(routing: Routing) -> Image.Image:
-    require_matplotlib()
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     width, height = _side(routing.num_experts), _side(len(routing.layers))
-    figure = Figure(figsize=(3 * width + 1.8, height + 1.9), dpi=DPI, layout="constrained")
+    figure = new_figure(3 * width + 1.8, height + 1.9)
     panels = figure.subplots(1, len(MODALITIES), sharey=True)
     maps = [_draw_map(p, routing, m) for p, m in zip(panels, MODALITIES, strict=True)]
     panels[0].set_ylabel("layer")
@@ -52,9 +37,7 @@ def draw_routing(routing: Routing) -> Image.Image:
     bar.set_label("times the fair share")
     figure.suptitle(f"Expert use by modality: {routing.subject}", fontsize=13)
     figure.supxlabel(_footnote(routing), fontsize=9, color=INK)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    return to_image(figure)
 
 
 def _side(num_cells: int) -> float:

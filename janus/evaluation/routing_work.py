@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from janus.engine.request import ImageRequest, TextRequest
-from janus.evaluation.emoji import EXAM_SEED
+from janus.evaluation.emoji_drawing import EXAM_SEED
 from janus.pipeline import CAPTION_REQUEST, Janus
 from janus.training.emoji.language import describe_request, prompt, question
 from janus.training.emoji.scenes import Scene, render, sample_scene

@@ -26,12 +26,17 @@ def conversation(
 
     `pictures` were shown in the first turn, or in the last one if others came with the history.
     """
-    turns = [turn for message in history for turn in _turns(message, image_size)]
+    turns = turns_of(history, image_size)
     turns.append(Turn("user", question))
     place = len(turns) - 1 if any(turn.pictures for turn in turns) else 0
     shown = (*turns[place].pictures, *_tensors(pictures, image_size))
     turns[place] = Turn(turns[place].role, turns[place].text, shown)
     return turns
+
+
+def turns_of(messages: Sequence[Message], image_size: int) -> list[Turn]:
+    """Each message's turn, or a pair's two."""
+    return [turn for message in messages for turn in _turns(message, image_size)]
 
 
 def _turns(message: Message, image_size: int) -> list[Turn]:

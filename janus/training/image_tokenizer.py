@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from janus.training.codebook import PatchSpace, find_codes, nearest_code
-from janus.training.optimizer import MasterAdamW, warmup_cosine
+from janus.training.optimizer import MasterOptimizer, warmup_cosine
 from janus.training.run import Run
 from vision.tokenizer import ImageTokenizer
 
@@ -54,14 +54,14 @@ def train_codebook(
     state = run.load()
     if state is None:
         patch = model.config.downsampling
-        # As bytes, so that equal patches are equal numbers.
-        patches_MP = torch.cat(
+        # As bytes, so that equal patches are equal numbers, and many fit into memory.
+        bytes_MP = torch.cat(
             [
-                _distinct(F.pixel_unshuffle(pixels_B3HW, patch).permute(0, 2, 3, 1).flatten(0, 2))
+                _patch_bytes(pixels_B3HW, patch).unique(dim=0)
                 for pixels_B3HW in islice(batches, settings.num_batches)
             ]
         )
-        patches_MP = _distinct(patches_MP).to(table_Kc.device)
+        patches_MP = bytes_MP.unique(dim=0).to(table_Kc.device).float() / 127.5 - 1
         space = PatchSpace.of(patches_MP, table_Kc.shape[1])
         codes_Kc = find_codes(
             space.directions(patches_MP), len(table_Kc), rounds=settings.rounds, seed=settings.seed
@@ -113,7 +113,9 @@ def encode(model: ImageTokenizer, space: PatchSpace, pixels_B3HW: Tensor) -> Ten
     """Ids [B, N] of the codes that a perfect encoder would find."""
     latents_Bchw = space.latents(pixels_B3HW)
     latents_Mc = latents_Bchw.permute(0, 2, 3, 1).flatten(0, 2)
-    _, ids_M = nearest_code(latents_Mc, model.quantize.unit_codes().float())
+    # Normalised after the cast: in bfloat16, lengths would differ more than neighbours' cosines.
+    codes_Kc = F.normalize(model.quantize.embedding.weight.float(), dim=-1)
+    _, ids_M = nearest_code(latents_Mc, codes_Kc)
     return ids_M.view(len(pixels_B3HW), -1)
 
 
@@ -134,7 +136,7 @@ def _descend(
     run: Run,
 ) -> None:
     """Follows the gradient of `losses(batch)["total"]`; `batches` start at the run's next step."""
-    optimizer = MasterAdamW(parameters, weight_decay=0.01)
+    optimizer = MasterOptimizer(parameters, weight_decay=0.01)
     first_step = 0
     if state := run.load():
         first_step = state["step"]
@@ -152,6 +154,6 @@ def _descend(
     optimizer.use_average()
 
 
-def _distinct(patches_MP: Tensor) -> Tensor:
-    bytes_MP = ((patches_MP + 1) * 127.5).round().to(torch.uint8)
-    return bytes_MP.unique(dim=0).float() / 127.5 - 1
+def _patch_bytes(pixels_B3HW: Tensor, patch: int) -> Tensor:
+    patches_MP = F.pixel_unshuffle(pixels_B3HW, patch).permute(0, 2, 3, 1).flatten(0, 2)
+    return ((patches_MP + 1) * 127.5).round().to(torch.uint8)

@@ -1,10 +1,12 @@
 """Stage 2: the vision encoder learns what it looks at, before any word is spoken.
 
-Janus starts from an encoder that others trained (SigLIP); ours starts from nothing. Pictures with
-the name of what each patch shows go in; the linear layer that names patches is thrown away after.
+Janus starts from an encoder that others trained (SigLIP); ours starts from nothing. Pictures go in,
+with what each patch shows and where that has its centre; the linear layer that says so is thrown
+away after. An encoder that need not say where forgets the places, and the transformer after it
+cannot learn what is left of what.
 """
 
-# B pictures, N patches, D width, C classes
+# B pictures, N patches, D width, C things to tell apart, G rows and columns of patches
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from janus.training.optimizer import MasterAdamW, warmup_cosine
+from janus.training.optimizer import MasterOptimizer, warmup_cosine
 from janus.training.run import Run
 from vision.encoder import VisionEncoder
 
@@ -37,24 +39,32 @@ def train_looking(
     run: Run,
 ) -> None:
     """Trains in place. Resumes from the run's newest state, where `batches` must start too."""
-    weight = encoder.post_layernorm.weight
-    head = nn.Linear(encoder.config.hidden_size, num_classes).to(weight)
-    optimizer = MasterAdamW([*encoder.parameters(), *head.parameters()])
+    config, weight = encoder.config, encoder.post_layernorm.weight
+    side = config.image_size // config.patch_size
+    sizes = [num_classes, side, side]
+    head = nn.Linear(config.hidden_size, sum(sizes)).to(weight)
+    optimizer = MasterOptimizer([*encoder.parameters(), *head.parameters()])
     first_step = 0
     if state := run.load():
         first_step = state["step"]
         optimizer.load_state_dict(state["optimizer"])
-    for step, (pixels_B3SS, labels_BN) in enumerate(batches, start=first_step):
-        pixels_B3SS, labels_BN = pixels_B3SS.to(weight.device), labels_BN.to(weight.device)
-        logits_BNC = head(encoder(pixels_B3SS)).float()
-        loss = F.cross_entropy(logits_BNC.flatten(0, 1), labels_BN.flatten())
-        loss.backward()
+    for step, (pixels_B3SS, labels_3BN) in enumerate(batches, start=first_step):
+        pixels_B3SS, labels_3BN = pixels_B3SS.to(weight.device), labels_3BN.to(weight.device)
+        logits = head(encoder(pixels_B3SS)).float().split(sizes, dim=-1)
+        what, row, column = (
+            F.cross_entropy(logits_BNC.flatten(0, 1), labels_BN.flatten())
+            for logits_BNC, labels_BN in zip(logits, labels_3BN, strict=True)
+        )
+        (what + row + column).backward()
         optimizer.step(
             warmup_cosine(step, peak=settings.peak_lr, warmup=settings.warmup, total=settings.steps)
         )
         if (step + 1) % settings.log_every == 0:
             run.log(
-                step + 1, patches=float(loss.detach()), right=named_right(logits_BNC, labels_BN)
+                step + 1,
+                patches=float(what.detach()),
+                places=float((row + column).detach()),
+                right=named_right(logits[0], labels_3BN[0]),
             )
         if run.is_due(step + 1, settings.save_every, settings.steps):
             run.save({"step": step + 1, "optimizer": optimizer.state_dict()})

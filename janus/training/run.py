@@ -58,9 +58,10 @@ class Run:
 
 
 def read_log(folder: str | os.PathLike[str], stage: str) -> list[dict[str, Any]]:
-    """All logged records of one stage, oldest first."""
+    """The records of one stage, by step; of a step that was done again, the last one."""
     path = Path(folder) / "log.jsonl"
     if not path.exists():
         return []
     records = map(json.loads, path.read_text(encoding="utf-8").splitlines())
-    return [record for record in records if record["stage"] == stage]
+    by_step = {record["step"]: record for record in records if record["stage"] == stage}
+    return [by_step[step] for step in sorted(by_step)]

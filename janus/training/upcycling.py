@@ -20,7 +20,7 @@ from janus.errors import SaveError, UsageError
 from janus.model.loading import load_model, num_parameters, stored_quantization
 from janus.prompts.chat import PromptStyle
 from janus.prompts.tokenizer import JanusTokenizer
-from janus.saving import config_json, other_files, read_guidance, read_processor, require_unused
+from janus.saving import config_json, other_files, read_drawing, read_processor, require_unused
 from janus.training.equality import Difference, require_equal
 from weights.export import write_checkpoint
 from weights.files import Checkpoint
@@ -154,7 +154,7 @@ def _write(job: _Job, folder: Path, max_shard_bytes: int, show: Show) -> None:
         folder,
         _watched(upcycle_tensors(job.dense.tensors(), job.plan), job.num_bytes, show),
         config_json(job.config, tokenizer, job.dtype),
-        other_files(job.config, tokenizer, style, guidance=read_guidance(job.dense.folder)),
+        other_files(job.config, tokenizer, style, drawing=read_drawing(job.dense.folder)),
         max_shard_bytes=max_shard_bytes,
     )
 

@@ -51,15 +51,29 @@ def test_each_wrong_element_is_marked(sprites: Sprites) -> None:
     judgement = judge(render(shown, sprites, 64), sprites)
     assert _failures(judgement, shown) == set()
     assert _failures(judgement, other_background) == {"background"}
-    assert _failures(judgement, swapped) == {"relation"}
-    assert _failures(judgement, other_object) == {"objects", "relation"}
+    assert _failures(judgement, swapped) == {"relation", "content"}
+    assert _failures(judgement, other_object) == {"objects", "relation", "content"}
 
 
 def test_a_missing_piece_is_a_wrong_count(sprites: Sprites) -> None:
     places = (("star", 0.25, 0.25, 0.3), ("star", 0.75, 0.25, 0.3), ("star", 0.5, 0.75, 0.3))
     three = _scene(sprites, "blue", *places, kind="count")
     two = _scene(sprites, "blue", *places[:2], kind="count")
-    assert _failures(judge(render(two, sprites, 64), sprites), three) == {"count"}
+    assert _failures(judge(render(two, sprites, 64), sprites), three) == {"count", "content"}
+
+
+def test_each_kind_has_its_own_number(sprites: Sprites) -> None:
+    places = ((0.25, 0.25, 0.3), (0.75, 0.25, 0.3), (0.5, 0.75, 0.3))
+    shown, wanted = (
+        _scene(
+            sprites,
+            "blue",
+            *((name, *place) for name, place in zip(names, places, strict=True)),
+            kind="groups",
+        )
+        for names in (("dog", "dog", "bus"), ("dog", "bus", "bus"))
+    )
+    assert _failures(judge(render(shown, sprites, 64), sprites), wanted) == {"content"}
 
 
 def test_touching_pieces_are_told_apart(sprites: Sprites) -> None:

@@ -19,7 +19,7 @@ from janus.errors import JanusError, SaveError, UsageError
 from janus.evaluation.parity import compare
 from janus.evaluation.parity_case import Case, Outputs, run_ours
 from janus.prompts.tokenizer import JanusTokenizer
-from janus.saving import GENERATION_FILE, read_guidance
+from janus.saving import GENERATION_FILE, read_drawing
 from janus.training import upcycling
 from janus.training.upcycling import Upcycled, upcycle
 from tests.dense_model import NUM_LAYERS, Layout, write_dense
@@ -135,7 +135,7 @@ def test_in_bfloat16(tmp_path: Path) -> None:
 
 
 def test_it_keeps_its_guidance(made: Made) -> None:
-    assert read_guidance(made.dense.with_name(made.recipe.name)) == 2
+    assert read_drawing(made.dense.with_name(made.recipe.name))["guidance"] == 2
 
 
 def test_parameters_are_counted(made: Made) -> None:

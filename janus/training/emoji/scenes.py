@@ -1,17 +1,23 @@
 """Scenes of the emoji world: what is in a picture, where it stands, and the picture itself.
 
 Enters: a random generator and the sprites. Leaves: `Scene` records that do not depend on the
-resolution, and their RGB renders. One in ten compositions is held out from training for good.
-It says nothing in words; that is `language`.
+resolution, and their RGB renders. It says nothing in words; that is `language`.
+
+Held out from training for good is one in ten, by a hash of the names, of: every two objects
+together, in whatever number, relation and order; every number above one of an object, in whatever
+company; every lone object with its background, so that training sees each object. A scene is held
+out as soon as one of these in it is, so scenes of two groups are more often than others.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 
+from janus.training.emoji.layouts import RELATIONS, lay_out, plain_relation
 from janus.training.emoji.sprites import Sprites
 
 # Pale or neutral, so that every saturated sprite stands out; see the tests for the distances.
@@ -27,31 +33,27 @@ BACKGROUNDS: Mapping[str, tuple[int, int, int]] = MappingProxyType(
         "purple": (206, 178, 244),
     }
 )
-INVERSE: Mapping[str, str] = MappingProxyType(
-    {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
+KINDS = ("single", "count", "pair", "attributes", "groups", "relation")
+DEFAULT_MIX: Mapping[str, float] = MappingProxyType(
+    {
+        "single": 0.22,
+        "count": 0.20,
+        "pair": 0.13,
+        "attributes": 0.10,
+        "groups": 0.15,
+        "relation": 0.20,
+    }
 )
-RELATIONS = tuple(INVERSE)
-KINDS = ("single", "count", "relation")
-DEFAULT_MIX: Mapping[str, float] = MappingProxyType({"single": 0.4, "count": 0.3, "relation": 0.3})
-
+GROUP_COUNTS = ((1, 2), (2, 1), (1, 3), (2, 2), (3, 1))
+SAME_SHAPE_SHARE = 0.2  # of the pairs of two colours
 HELD_OUT_ONE_IN = 10
-MARGIN = 0.02  # to the edge of the canvas, as all lengths here a fraction of its side
-GAP = 0.06  # between pieces
-SINGLE_SIZES = (0.34, 0.62)
-COUNT_SIZES: Mapping[int, tuple[float, float]] = MappingProxyType(
-    {2: (0.30, 0.44), 3: (0.28, 0.38), 4: (0.28, 0.36)}
-)
-RELATION_SIZES = (0.30, 0.42)
-RELATION_JITTER = 0.12  # of each centre, across the axis of the relation
-TRIES = 128  # layouts drawn at once before the pieces are made smaller
-SHRINK = 0.95
-GRID = 8  # cells along a side, for scenes that stand on a grid
-FEWEST_CELLS = 3  # of an object's side
+
+Groups = tuple[tuple[int, int], ...]  # index and number of each kind of object
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """One sprite on the canvas: centre and longer side."""
+    """One sprite on the canvas: centre and longer side, as fractions of its side."""
 
     sprite: int
     x: float
@@ -61,7 +63,12 @@ class Placement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What a picture shows. A relation reads "<first placement> <relation> <second placement>"."""
+    """What a picture shows.
+
+    Kinds: "single" one object, "count" two to four of one kind, "pair" two different ones,
+    "attributes" two shapes of different colours, "groups" three or four objects of two kinds,
+    "relation" a pair whose places matter: "<first placement> <relation> <second placement>".
+    """
 
     kind: str
     background: str
@@ -74,14 +81,26 @@ class Scene:
         return len(self.placements)
 
     @property
+    def groups(self) -> Groups:
+        """Each kind of sprite shown, in the order of the placements, and how many of it."""
+        return tuple(Counter(placement.sprite for placement in self.placements).items())
+
+    @property
     def sprites(self) -> tuple[int, ...]:
         """The index of every kind of sprite shown, once each; for a relation first, second."""
-        return tuple(dict.fromkeys(placement.sprite for placement in self.placements))
+        return tuple(index for index, _ in self.groups)
+
+    @property
+    def visible_relation(self) -> str | None:
+        """How the first of two different objects plainly lies to the second, asked for or not."""
+        if self.count != 2 or len(self.groups) != 2:
+            return None
+        first, second = self.placements
+        return plain_relation(second.x - first.x, second.y - first.y)
 
     def is_held_out(self, sprites: Sprites) -> bool:
         """Whether this composition is kept for tests."""
-        names = tuple(sprites[index].name for index in self.sprites)
-        return _is_held_out(self.kind, names, self.relation or str(self.count), self.background)
+        return _is_held_out(self.groups, self.background, sprites)
 
 
 def sample_scene(
@@ -94,23 +113,24 @@ def sample_scene(
 ) -> Scene:
     """Draw a scene, either one that training may see or one that it never does.
 
-    `mix` weighs the kinds "single", "count" and "relation". Objects stand anywhere and have any
-    size, or, `on_grid`, fill squares of whole cells.
+    `mix` weighs the kinds, and "shape", a single one of the shapes. Objects stand anywhere and have
+    any size, or, `on_grid`, fill squares of whole cells.
     """
-    weights = np.array([mix.get(kind, 0.0) for kind in KINDS])
-    kind = KINDS[int(rng.choice(len(KINDS), p=weights / weights.sum()))]
+    kinds, weights = tuple(mix), np.array(list(mix.values()))
+    kind = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
     while True:
-        indices, detail, background = _sample_composition(rng, kind, len(sprites))
-        names = tuple(sprites[index].name for index in indices)
-        if _is_held_out(kind, names, detail, background) == held_out:
+        groups = _sample_groups(rng, kind, sprites)
+        background = tuple(BACKGROUNDS)[int(rng.integers(len(BACKGROUNDS)))]
+        if _is_held_out(groups, background, sprites) == held_out:
             break
-    lay_out = _lay_out_on_grid if on_grid else _lay_out
-    return Scene(
-        kind=kind,
-        background=background,
-        placements=lay_out(rng, kind, indices, detail),
-        relation=detail if kind == "relation" else None,
+    relation = RELATIONS[int(rng.integers(len(RELATIONS)))] if kind == "relation" else None
+    pieces = [index for index, count in groups for _ in range(count)]
+    places = lay_out(rng, len(pieces), relation, on_grid=on_grid)
+    placements = tuple(
+        Placement(index, *place) for index, place in zip(pieces, places, strict=True)
     )
+    kind = "single" if kind == "shape" else kind
+    return Scene(kind=kind, background=background, placements=placements, relation=relation)
 
 
 def render(scene: Scene, sprites: Sprites, size: int) -> np.ndarray:
@@ -124,19 +144,22 @@ def render(scene: Scene, sprites: Sprites, size: int) -> np.ndarray:
 
 
 def label_patches(scene: Scene, sprites: Sprites, size: int, patch: int) -> np.ndarray:
-    """What each patch of the picture shows: a sprite's index, or `len(sprites)` for background.
+    """What each patch of the picture shows, and where that is: int64 [3, size/patch, size/patch].
 
-    A patch shows a sprite that covers at least a quarter of it. int64 [size/patch, size/patch].
+    First a sprite's index, or `len(sprites)` for background; a patch shows a sprite that covers at
+    least a quarter of it. Then the row and the column of the patch in which the sprite has its
+    centre; for background, those of the patch itself.
     """
     grid = size // patch
-    labels = np.full((grid, grid), len(sprites), dtype=np.int64)
+    labels = np.stack([np.full((grid, grid), len(sprites)), *np.indices((grid, grid))])
     for placement in scene.placements:
         (top, left), side = _corner(placement, size)
         covered = np.zeros((size, size), dtype=bool)
         alpha = sprites.resized(placement.sprite, side)[..., 3]
         covered[top : top + side, left : left + side] = alpha > 127
         shares = covered.reshape(grid, patch, grid, patch).mean(axis=(1, 3))
-        labels[shares >= 0.25] = placement.sprite
+        row, column = ((2 * corner + side) // (2 * patch) for corner in (top, left))
+        labels[:, shares >= 0.25] = np.array([[placement.sprite], [row], [column]])
     return labels
 
 
@@ -154,99 +177,46 @@ def _composite(region: np.ndarray, sprites: Sprites, index: int) -> None:
     region[:] = (colour * alpha + region * (255 - alpha) + 127) // 255
 
 
-def _is_held_out(kind: str, names: tuple[str, ...], detail: str, background: str) -> bool:
-    if detail in ("right of", "below"):  # the same picture as its inverse
-        names, detail = names[::-1], INVERSE[detail]
-    text = "|".join((kind, *names, detail, background))
-    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+def _is_held_out(groups: Groups, background: str, sprites: Sprites) -> bool:
+    names = [sprites[index].name for index, _ in groups]
+    numbers = [(sprites[index].name, str(count)) for index, count in groups if count > 1]
+    if len(names) == 2 and _is_drawn("pair", *sorted(names)):
+        return True
+    if any(_is_drawn("number", *number) for number in numbers):
+        return True
+    return len(names) == 1 and not numbers and _is_drawn("lone", *names, background)
+
+
+def _is_drawn(*parts: str) -> bool:
+    digest = hashlib.blake2b("|".join(parts).encode(), digest_size=8).digest()
     return int.from_bytes(digest) % HELD_OUT_ONE_IN == 0
 
 
-def _sample_composition(
-    rng: np.random.Generator, kind: str, num_sprites: int
-) -> tuple[tuple[int, ...], str, str]:
-    """Sprite indices, the count in digits or the relation, and the background."""
-    background = tuple(BACKGROUNDS)[int(rng.integers(len(BACKGROUNDS)))]
-    first = int(rng.integers(num_sprites))
+def _sample_groups(rng: np.random.Generator, kind: str, sprites: Sprites) -> Groups:
+    if kind == "attributes":
+        return _sample_shapes(rng, sprites)
+    if kind == "shape":
+        return ((sprites.shapes[int(rng.integers(len(sprites.shapes)))], 1),)
+    first = second = int(rng.integers(len(sprites)))
     if kind == "single":
-        return (first,), "1", background
+        return ((first, 1),)
     if kind == "count":
-        return (first,), str(rng.integers(2, 5)), background
-    second = (first + int(rng.integers(1, num_sprites))) % num_sprites
-    return (first, second), RELATIONS[int(rng.integers(len(RELATIONS)))], background
+        return ((first, int(rng.integers(2, 5))),)
+    while sprites[first].is_akin_to(sprites[second]):
+        second = int(rng.integers(len(sprites)))
+    is_even = kind != "groups"
+    counts = (1, 1) if is_even else GROUP_COUNTS[int(rng.integers(len(GROUP_COUNTS)))]
+    return ((first, counts[0]), (second, counts[1]))
 
 
-def _lay_out(
-    rng: np.random.Generator, kind: str, indices: tuple[int, ...], detail: str
-) -> tuple[Placement, ...]:
-    if kind == "relation":
-        return _lay_out_relation(rng, indices, detail)
-    if kind == "single":
-        size = rng.uniform(*SINGLE_SIZES)
-        centres = rng.uniform(MARGIN + size / 2, 1 - MARGIN - size / 2, (1, 2))
-    else:
-        centres, size = _scatter(rng, int(detail))
-    return tuple(Placement(indices[0], float(x), float(y), float(size)) for x, y in centres)
-
-
-def _lay_out_on_grid(
-    rng: np.random.Generator, kind: str, indices: tuple[int, ...], detail: str
-) -> tuple[Placement, ...]:
-    """A free layout moved onto the grid, the first that leaves a cell between its objects."""
-    while True:
-        placements = tuple(map(_to_grid, _lay_out(rng, kind, indices, detail)))
-        centres = np.array([(placement.x, placement.y) for placement in placements])
-        sizes = np.array([placement.size for placement in placements])
-        first, second = np.triu_indices(len(placements), 1)
-        distances = np.abs(centres[first] - centres[second]).max(-1)
-        if (distances > (sizes[first] + sizes[second]) / 2 + 0.5 / GRID).all():
-            return placements
-
-
-def _to_grid(placement: Placement) -> Placement:
-    cells = max(FEWEST_CELLS, round(placement.size * GRID))
-    left, top = (
-        min(max(round(centre * GRID - cells / 2), 0), GRID - cells)
-        for centre in (placement.x, placement.y)
-    )
-    return Placement(
-        placement.sprite, (left + cells / 2) / GRID, (top + cells / 2) / GRID, cells / GRID
-    )
-
-
-def _scatter(rng: np.random.Generator, count: int) -> tuple[np.ndarray, float]:
-    """Centres [count, 2] of equal squares that keep their distance, and their side."""
-    size = rng.uniform(*COUNT_SIZES[count])
-    first, second = np.triu_indices(count, 1)
-    while True:
-        low, high = MARGIN + size / 2, 1 - MARGIN - size / 2
-        layouts = rng.uniform(low, high, (TRIES, count, 2))
-        distances = np.abs(layouts[:, first] - layouts[:, second]).max(-1)
-        fitting = np.flatnonzero((distances >= size + GAP).all(-1))
-        if len(fitting):
-            return layouts[fitting[0]], size
-        size = max(size * SHRINK, COUNT_SIZES[count][0])
-
-
-def _lay_out_relation(
-    rng: np.random.Generator, indices: tuple[int, ...], relation: str
-) -> tuple[Placement, ...]:
-    sizes = rng.uniform(*RELATION_SIZES, 2)
-    free = 1 - 2 * MARGIN - GAP - sizes.sum()
-    before, upto = np.sort(rng.uniform(0, free, 2))
-    along = (
-        MARGIN + before + sizes[0] / 2,
-        MARGIN + upto + sizes[0] + GAP + sizes[1] / 2,
-    )
-    across = 0.5 + rng.uniform(-RELATION_JITTER, RELATION_JITTER, 2)
-    is_horizontal = relation in ("left of", "right of")
-    centres = list(
-        zip(along, across, strict=True) if is_horizontal else zip(across, along, strict=True)
-    )
-    if relation in ("right of", "below"):
-        indices = indices[::-1]
-    placements = tuple(
-        Placement(index, float(x), float(y), float(size))
-        for index, (x, y), size in zip(indices, centres, sizes, strict=True)
-    )
-    return placements[::-1] if relation in ("right of", "below") else placements
+def _sample_shapes(rng: np.random.Generator, sprites: Sprites) -> Groups:
+    """Two colours, usually on two shapes."""
+    first = sprites.shapes[int(rng.integers(len(sprites.shapes)))]
+    is_same = rng.random() < SAME_SHAPE_SHARE
+    others = [
+        index
+        for index in sprites.shapes
+        if sprites[index].colour != sprites[first].colour
+        and (sprites[index].shape == sprites[first].shape) == is_same
+    ]
+    return ((first, 1), (others[int(rng.integers(len(others)))], 1))

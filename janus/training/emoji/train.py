@@ -1,4 +1,5 @@
-"""Trains janus-emoji from nothing: codebook, looking, both directions jointly, VQ networks.
+"""Trains janus-emoji from nothing: codebook, looking, both directions jointly, lessons, VQ
+networks.
 
 One call repeats the published weights within noise. Every stage saves its state as it goes; the
 same call after an interruption goes on where it stopped. No network, no data beside the sprites.
@@ -21,16 +22,21 @@ from janus.prompts.tokenizer import JanusTokenizer
 from janus.training.codebook import PatchSpace
 from janus.training.curves import plot_curves
 from janus.training.emoji.batches import Dialogues, LabelledPictures, Pictures, SceneBatches
+from janus.training.emoji.lesson_batches import LessonBatches
+from janus.training.emoji.names import NameFinder
 from janus.training.emoji.recipe import (
     CODEBOOK,
     DECODER,
     ENCODER,
+    FINISH,
     GUIDANCE,
     IMAGE_SIZE,
     JOINT,
+    LESSONS,
     LOOKING,
     PATCH_SIZE,
     SEED,
+    TEMPERATURE,
     VOCAB_SIZE,
     emoji_config,
 )
@@ -50,6 +56,7 @@ from janus.training.initial import (
     start_from_codes,
 )
 from janus.training.joint import JointTraining, train_joint
+from janus.training.lessons import LessonTraining, train_lessons
 from janus.training.looking import LookingTraining, train_looking
 from janus.training.run import Run
 
@@ -66,35 +73,51 @@ def train(
     codebook_stage: CodebookTraining = CODEBOOK,
     looking_stage: LookingTraining = LOOKING,
     joint_stage: JointTraining = JOINT,
+    lesson_stage: LessonTraining = LESSONS,
+    finish_stage: JointTraining = FINISH,
     encoder_stage: TokenizerTraining = ENCODER,
     decoder_stage: TokenizerTraining = DECODER,
+    dense: bool = False,
     device: str | torch.device = "auto",
 ) -> Janus:
-    """Trains in folder `run` (states, log.jsonl, curves.png) and writes the model to `output`."""
+    """Trains in folder `run` (states, log.jsonl, curves.png) and writes the model to `output`.
+
+    `dense` trains a transformer without routed experts, of the same active size, to compare with.
+    """
     torch.manual_seed(SEED)
     sprites = load_sprites()
     tokenizer = train_vocabulary(sprites, size=VOCAB_SIZE, seed=SEED)
     style = PromptStyle.of_checkpoint(tokenizer, STYLE_SETTINGS)
-    model = _new_model(tokenizer).to(choose_device(device))
+    model = _new_model(tokenizer, dense).to(choose_device(device))
     space = _find_codes(model, sprites, codebook_stage, Run(run, "codebook"))
     _learn_to_look(model, sprites, looking_stage, Run(run, "looking"))
-    _learn_jointly(model, sprites, tokenizer, style, space, joint_stage, Run(run, "joint"))
-    log.info("stage 4 of 5: VQ encoder, %d steps", encoder_stage.steps)
+    template = ChatTemplate(
+        tokenizer,
+        style,
+        num_image_tokens=model.config.num_image_tokens,
+        context=model.config.transformer.max_position_embeddings,
+    )
+    log.info("stage 3 of 7: seeing and drawing, %d steps", joint_stage.steps)
+    learn_jointly = partial(_learn_jointly, model, sprites, template, space)
+    learn_jointly(joint_stage, SEED + 1, Run(run, "joint"))
+    _learn_lessons(model, sprites, template, lesson_stage, Run(run, "lessons"))
+    log.info("stage 5 of 7: seeing and drawing, %d steps more", finish_stage.steps)
+    learn_jointly(finish_stage, SEED + 6, Run(run, "finish"))
+    log.info("stage 6 of 7: VQ encoder, %d steps", encoder_stage.steps)
     learn_vq = partial(_learn_vq, model, sprites, space)
     learn_vq(train_encoder, encoder_stage, SEED + 4, Run(run, "encoder"))
-    log.info("stage 5 of 5: VQ decoder, %d steps", decoder_stage.steps)
+    log.info("stage 7 of 7: VQ decoder, %d steps", decoder_stage.steps)
     learn_vq(train_decoder, decoder_stage, SEED + 2, Run(run, "decoder"))
-    plot_curves(Path(run), Path(run) / "curves.png")
-    janus = Janus(
-        model.eval().requires_grad_(False), tokenizer, style, name=NAME, guidance=GUIDANCE
-    )
-    janus.save_pretrained(output)
-    return janus
+    plot_curves([Path(run)], Path(run) / "curves.png")
+    model.eval().requires_grad_(False)
+    suited = {"guidance": GUIDANCE, "temperature": TEMPERATURE}
+    Janus(model, tokenizer, style, name=NAME, **suited).save_pretrained(output)
+    return Janus.from_pretrained(output)
 
 
-def _new_model(tokenizer: JanusTokenizer) -> JanusModel:
+def _new_model(tokenizer: JanusTokenizer, dense: bool) -> JanusModel:
     """Random weights in bfloat16, which two CPU cores multiply several times faster."""
-    model = JanusModel(emoji_config(tokenizer.special.image))
+    model = JanusModel(emoji_config(tokenizer.special.image, dense=dense))
     initialise_linears(model)
     initialise_convolutions(model.vqmodel)
     model = model.bfloat16()
@@ -107,7 +130,7 @@ def _new_model(tokenizer: JanusTokenizer) -> JanusModel:
 def _find_codes(
     model: JanusModel, sprites: Sprites, settings: CodebookTraining, run: Run
 ) -> PatchSpace:
-    log.info("stage 1 of 5: codebook")
+    log.info("stage 1 of 7: codebook")
     batches = _pictures(sprites, settings.batch_size, SEED, range(settings.num_batches))
     space = train_codebook(model.vqmodel, batches, settings, run)
     start_from_codes(model)
@@ -117,7 +140,7 @@ def _find_codes(
 def _learn_to_look(
     model: JanusModel, sprites: Sprites, settings: LookingTraining, run: Run
 ) -> None:
-    log.info("stage 2 of 5: vision encoder, %d steps", settings.steps)
+    log.info("stage 2 of 7: vision encoder, %d steps", settings.steps)
     batches = SceneBatches(
         LabelledPictures(IMAGE_SIZE, PATCH_SIZE),
         sprites,
@@ -131,34 +154,63 @@ def _learn_to_look(
 def _learn_jointly(
     model: JanusModel,
     sprites: Sprites,
-    tokenizer: JanusTokenizer,
-    style: PromptStyle,
+    template: ChatTemplate,
     space: PatchSpace,
     settings: JointTraining,
+    seed: int,
     run: Run,
 ) -> None:
-    log.info("stage 3 of 5: seeing and drawing, %d steps", settings.steps)
-    template = ChatTemplate(
-        tokenizer,
-        style,
-        num_image_tokens=model.config.num_image_tokens,
-        context=model.config.transformer.max_position_embeddings,
-    )
     batches = SceneBatches(
-        Dialogues(IMAGE_SIZE, template, settings.num_seen, settings.num_turns),
+        Dialogues(
+            IMAGE_SIZE,
+            template,
+            settings.num_seen,
+            settings.row_length,
+            settings.num_unconditional,
+            lesson_share=settings.lesson_share,
+        ),
         sprites,
-        SEED + 1,
+        seed,
         settings.steps,
         num_free=settings.num_seen,
         num_on_grid=settings.num_drawn,
+        mix_on_grid=settings.drawn_mix,
     )
     train_joint(
         model,
         batches.ahead(run.next_step),
         settings,
         run,
-        image_token_id=tokenizer.special.image,
+        image_token_id=template.tokenizer.special.image,
         encode=partial(encode, model.vqmodel, space),
+    )
+
+
+def _learn_lessons(
+    model: JanusModel,
+    sprites: Sprites,
+    template: ChatTemplate,
+    settings: LessonTraining,
+    run: Run,
+) -> None:
+    log.info("stage 4 of 7: lessons, %d steps", settings.steps)
+    batches = LessonBatches(
+        template=template,
+        sprites=sprites,
+        courses=settings.courses,
+        seed=SEED + 5,
+        size=IMAGE_SIZE,
+        patch=PATCH_SIZE,
+        num_seen=settings.num_seen,
+        row_length=settings.row_length,
+        finder=NameFinder(template.tokenizer, sprites),
+    )
+    train_lessons(
+        model,
+        batches.ahead(run.next_step),
+        settings,
+        run,
+        image_token_id=template.tokenizer.special.image,
     )
 
 

@@ -1,6 +1,6 @@
 """The vocabulary of janus-emoji: byte-level BPE over the sentences of its world.
 
-Any text can be encoded (all bytes are in it); the words of the emoji world take one or two ids.
+Any text can be encoded (all bytes are in it); most words of the emoji world take one id.
 """
 
 from collections.abc import Iterator
@@ -19,15 +19,15 @@ from janus.prompts.tokenizer import (
     USER,
     JanusTokenizer,
 )
-from janus.training.emoji.language import caption, describe_request, prompt, question
+from janus.training.emoji.language import dialogue, prompt
 from janus.training.emoji.scenes import sample_scene
-from janus.training.emoji.sprites import Sprites
+from janus.training.emoji.sprites import LANGUAGES, Sprites
 
 SPECIAL_TOKENS = (BOS, EOS, PAD, IMAGE_START, IMAGE_END, IMAGE, USER, ASSISTANT)
 
 
 def train_vocabulary(
-    sprites: Sprites, *, size: int, seed: int, num_scenes: int = 20_000
+    sprites: Sprites, *, size: int, seed: int, num_scenes: int = 10_000
 ) -> JanusTokenizer:
     """Learns merges from sentences of training scenes; the same seed gives the same vocabulary."""
     tokenizer = Tokenizer(models.BPE())
@@ -44,11 +44,11 @@ def train_vocabulary(
 
 
 def _sentences(sprites: Sprites, seed: int, num_scenes: int) -> Iterator[str]:
-    """As they stand in a prompt: after a colon, so words begin with a space."""
+    """In every language, as they stand in a prompt: after a colon, words begin with a space."""
     rng = np.random.default_rng(seed)
     for _ in range(num_scenes):
         scene = sample_scene(rng, sprites, False)
-        asked = question(scene, sprites, rng)
-        yield f": {prompt(scene, sprites, rng)}\n\n"
-        yield f"\n{describe_request(rng)}\n\n: {caption(scene, sprites, rng)}"
-        yield f"\n{asked.text}\n\n: {asked.answer}"
+        for language in LANGUAGES:
+            yield f": {prompt(scene, sprites, rng, language)}\n\n"
+            for asked in dialogue(scene, sprites, rng, language):
+                yield f"\n{asked.text}\n\n: {asked.answer}"

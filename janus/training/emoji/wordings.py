@@ -1,174 +1,172 @@
-"""The wordings of the emoji world: phrases with gaps, and the small steps that fill them.
+"""What a language must bring to talk about scenes of the emoji world.
 
-Enters: a sprite, a colour word or a scene. Leaves: noun phrases and randomly picked templates.
-It composes no sentences; `language` and `questions` do.
+Enters: nothing; `wordings_en` and `wordings_es` fill `Wordings`. Leaves: noun phrases, and
+templates whose gaps are filled with them: "{x.of_the}" is "of the dog", or "de la manzana".
+It composes no sentences; `captions`, `prompts`, `questions` and `dialogues` do.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
-from janus.training.emoji.scenes import INVERSE, Scene
-from janus.training.emoji.sprites import Sprite, Sprites
+from janus.training.emoji.sprites import Language, Noun, Sprite
 
-NUMBERS = ("zero", "one", "two", "three", "four")
-
-DESCRIBE_REQUESTS = (
-    "Describe this picture.",
-    "Describe the image.",
-    "Describe it.",
-    "Caption it.",
-    "Caption this image.",
-    "Write a caption for this picture.",
-    "What is in the picture?",
-    "What is in this image?",
-    "What do you see?",
-    "What does the picture show?",
-    "Tell me what you see.",
-    "describe",
-    "caption this",
-)
-ASK_WHAT = (
-    "What is this?",
-    "What object is it?",
-    "Name the object.",
-    "Which object is shown?",
-)
-ASK_WHAT_PLURAL = (
-    "What are these?",
-    "Which objects are shown?",
-    "What kind of object is shown?",
-)
-ASK_WHAT_BESIDE = (
-    "What is {phrase} the {other}?",
-    "Which object is {phrase} the {other}?",
-)
-ASK_COUNT = (
-    "How many {plural} are there?",
-    "How many {plural} do you see?",
-    "How many {plural} are in the picture?",
-    "Count the {plural}.",
-)
-ASK_TOTAL = ("How many objects are there?", "How many things are in the picture?")
-ASK_COLOUR = (
-    "What color {be} the {noun}?",
-    "What colour {be} the {noun}?",
-    "Which color {be} the {noun}?",
-    "Name the color of the {noun}.",
-)
-ASK_BACKGROUND = (
-    "What color is the background?",
-    "What colour is the background?",
-    "Which color is the background?",
-    "Name the background color.",
-)
-ASK_WHERE = (
-    "Where is the {name}?",
-    "Where is the {name}, seen from the {other}?",
-    "On which side of the {other} is the {name}?",
-)
-ASK_PRESENCE = (
-    "Is there {a_name}?",
-    "Do you see {a_name}?",
-    "Is there {a_name} in the picture?",
-)
-ASK_NUMBER = ("Are there {number} {plural}?", "Do you see {number} {plural}?")
-ASK_ONE = ("Is there exactly one {name}?", "Do you see exactly one {name}?")
-ASK_IF_BACKGROUND = (
-    "Is the background {colour}?",
-    "Does it have {a_colour} background?",
-)
-ASK_IF_RELATED = ("Is the {name} {phrase} the {other}?",)
-
-LEADS = (
-    "a picture of ",
-    "an image of ",
-    "a drawing of ",
-    "draw ",
-    "draw a picture of ",
-    "please draw ",
-    "show me ",
-    "generate an image of ",
-    "paint ",
-    "I want ",
-)
-PLAIN_LEAD_SHARE = 0.5
-NO_BACKGROUND_SHARE = 0.2
-CAPITAL_SHARE = 0.35
-PERIOD_SHARE = 0.3
-NUMBER_WORD_SHARE = 0.7
-ASK_TOTAL_SHARE = 0.25
-BACKGROUND_PHRASES = (
-    " on {a_colour} background",
-    " on {a_colour} background",
-    " on {a_colour} background",
-    " with {a_colour} background",
-    " in front of {a_colour} background",
-    " on {colour}",
-    ", {colour} background",
-    ". The background is {colour}",
-)
-CAPTION_PHRASE: Mapping[str, str] = MappingProxyType(
-    {
-        "left of": "to the left of",
-        "right of": "to the right of",
-        "above": "above",
-        "below": "below",
-    }
-)
-RELATION_PHRASES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "left of": (
-            "{first} to the left of {second}",
-            "{first} left of {second}",
-            "{first} on the left and {second} on the right",
-        ),
-        "right of": (
-            "{first} to the right of {second}",
-            "{first} right of {second}",
-            "{first} on the right and {second} on the left",
-        ),
-        "above": (
-            "{first} above {second}",
-            "{first} over {second}",
-            "{first} at the top and {second} at the bottom",
-        ),
-        "below": (
-            "{first} below {second}",
-            "{first} under {second}",
-            "{first} at the bottom and {second} at the top",
-        ),
-    }
-)
+Phrases = tuple[str, ...]
+Choice = TypeVar("Choice")
+SYNONYM_SHARE = 0.3
 
 
-def pick(rng: np.random.Generator, choices: tuple[str, ...]) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Determiners:
+    """What a noun of one gender takes before it, and how "one" reads when it stands for it."""
+
+    the: str
+    the_many: str
+    of_the: str
+    of_the_many: str
+    how_many: str
+    single: str
+    one: str
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A noun in all the forms that templates ask for."""
+
+    noun: Noun
+    determiners: Determiners
+
+    @property
+    def one(self) -> str:
+        """ "dog"."""
+        return self.noun.singular
+
+    @property
+    def many(self) -> str:
+        """ "dogs"."""
+        return self.noun.plural
+
+    @property
+    def a(self) -> str:
+        """ "a dog"."""
+        return f"{self.noun.article} {self.one}"
+
+    @property
+    def single(self) -> str:
+        """ "a single dog"."""
+        return f"{self.determiners.single} {self.one}"
+
+    @property
+    def the(self) -> str:
+        """ "the dog"."""
+        return f"{self.determiners.the} {self.one}"
+
+    @property
+    def the_many(self) -> str:
+        """ "the dogs"."""
+        return f"{self.determiners.the_many} {self.many}"
+
+    @property
+    def of_the(self) -> str:
+        """ "of the dog"."""
+        return f"{self.determiners.of_the} {self.one}"
+
+    @property
+    def of_the_many(self) -> str:
+        """ "of the dogs"."""
+        return f"{self.determiners.of_the_many} {self.many}"
+
+    @property
+    def how_many(self) -> str:
+        """ "how many", in the gender of the noun."""
+        return self.determiners.how_many
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wordings:
+    """All that one language says. Gaps: x and y are a `Name`, n is a number, the rest is text."""
+
+    language: Language
+    numbers: Phrases  # from zero on
+    determiners: Mapping[str, Determiners]  # by the article of the noun
+    colours: Mapping[str, Phrases]  # the first is what answers use
+    shapes: Mapping[str, Noun]
+    yes_no: tuple[str, str]
+    sides: Mapping[str, str]
+    regions: Mapping[tuple[int, int], str]  # by row and column, of three each
+
+    # Captions: one canonical form each.
+    both: str
+    on_background: str
+    related: Mapping[str, str]
+    describe: Phrases
+
+    # Drawing prompts.
+    prompt_one: Phrases
+    prompt_many: Phrases
+    prompt_a: Phrases  # one beside others
+    prompt_both: Phrases
+    prompt_related: Mapping[str, Phrases]
+    prompt_background: Phrases
+    prompt_background_apart: Phrases
+    prompt_frames: Phrases
+
+    # Questions; where two stand together, the first asks about one thing, the second about more.
+    beside: Mapping[str, str]
+    what: tuple[Phrases, Phrases]
+    what_beside: Phrases
+    what_else: Phrases
+    count: Phrases
+    total: Phrases
+    colour: tuple[Phrases, Phrases]
+    background: Phrases
+    where: Phrases
+    where_shown: Phrases
+    is_there: tuple[Phrases, Phrases]
+    is_number: tuple[Phrases, Phrases]
+    is_background: Phrases
+    is_related: Phrases
+    is_colour: Phrases
+    is_more: Phrases
+
+    # Questions that lean on what was just said.
+    then_background: Phrases
+    then_count: Phrases
+    then_colour: tuple[Phrases, Phrases]
+    then_where: Phrases
+    then_else: Phrases
+    then_count_of: Phrases
+    then_other: Phrases
+
+    def name(self, sprite: Sprite) -> Name:
+        """What answers call it."""
+        return self._name(sprite.nouns[self.language][0])
+
+    def any_name(self, sprite: Sprite, rng: np.random.Generator) -> Name:
+        """What people may call it."""
+        synonyms = sprite.nouns[self.language][1:]
+        if not synonyms or rng.random() >= SYNONYM_SHARE:
+            return self.name(sprite)
+        return self._name(pick(rng, synonyms))
+
+    def shape_name(self, shape: str) -> Name:
+        """What a shape is called without its colour."""
+        return self._name(self.shapes[shape])
+
+    def counted(self, name: Name, count: int) -> str:
+        """ "a dog" or "three dogs"."""
+        return name.a if count == 1 else f"{self.numbers[count]} {name.many}"
+
+    def number(self, count: int, name: Name) -> str:
+        """A number that stands for the noun: "tres", but "una" of apples."""
+        return name.determiners.one if count == 1 else self.numbers[count]
+
+    def _name(self, noun: Noun) -> Name:
+        return Name(noun, self.determiners[noun.article])
+
+
+def pick(rng: np.random.Generator, choices: Sequence[Choice]) -> Choice:
     """One of the choices, each equally likely."""
     return choices[int(rng.integers(len(choices)))]
-
-
-def one(sprite: Sprite) -> str:
-    """ "a dog"."""
-    return f"{sprite.article} {sprite.name}"
-
-
-def counted(sprite: Sprite, count: int) -> str:
-    """ "a dog" or "three dogs"."""
-    return one(sprite) if count == 1 else f"{NUMBERS[count]} {sprite.plural}"
-
-
-def fill_colour(template: str, colour: str) -> str:
-    """Put a background colour into the gaps `colour` and `a_colour`."""
-    return template.format(colour=colour, a_colour=f"a {colour}")
-
-
-def read_relation(
-    scene: Scene, sprites: Sprites, rng: np.random.Generator
-) -> tuple[tuple[Sprite, Sprite], str]:
-    """The two objects and how the first lies to the second, from either side by chance."""
-    assert scene.relation is not None
-    first, second = (sprites[index] for index in scene.sprites)
-    if rng.random() < 0.5:
-        return (first, second), scene.relation
-    return (second, first), INVERSE[scene.relation]

@@ -1,5 +1,8 @@
 """Which device and which number type to use, from what the person asked for and the machine has."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from janus.errors import UsageError
@@ -52,3 +55,16 @@ def choose_dtype(
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.float16
     return torch.bfloat16
+
+
+@contextmanager
+def beside_others(device: torch.device) -> Iterator[None]:
+    """On a GPU, what is done inside does not queue behind the passes of the transformer.
+
+    Takes and gives what is on the host. No GPU has run this yet.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    with torch.cuda.stream(torch.cuda.Stream(device)):
+        yield

@@ -28,7 +28,7 @@ from janus.model.model import JanusModel
 from janus.model.quantized import QUANTIZATIONS, packed_parts, round_part
 from janus.prompts.chat import PromptStyle
 from janus.prompts.tokenizer import JanusTokenizer
-from janus.saving import config_json, other_files, read_guidance, read_processor, require_unused
+from janus.saving import config_json, other_files, read_drawing, read_processor, require_unused
 from weights.export import write_checkpoint
 from weights.files import Checkpoint
 from weights.hub import locate
@@ -78,7 +78,7 @@ def quantize(
             target,
             _rounded(model, checkpoint, dtype, kind, show),
             config | {"quantization_config": quantization_config(kind)},
-            other_files(model.config, tokenizer, style, guidance=read_guidance(checkpoint.folder)),
+            other_files(model.config, tokenizer, style, drawing=read_drawing(checkpoint.folder)),
             stem=QUANTIZED,
         )
     return QuantizedFiles(

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from janus.cli.common import command, table
-from janus.cli.options import Messages, ModelOptions, Offline, Results
-from janus.errors import SaveError
+from janus.cli.options import Messages, ModelOptions, Offline, Results, knob
+from janus.generation.params import DrawParams
 from weights.catalog import BUNDLED
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from janus.evaluation.routing_report import Routing
     from janus.pipeline import Janus
 
@@ -64,10 +62,12 @@ def parity(
 
 @command
 def emoji(
-    scenes: Annotated[int, typer.Option(min=1, help="How many scenes to see.")] = 200,
-    drawings: Annotated[int, typer.Option(min=1, help="How many pictures of each kind.")] = 100,
+    limit: Annotated[
+        int, typer.Option(min=1, help="Prompts of each category, and scenes of each kind.")
+    ] = 50,
+    guidance: Annotated[float | None, knob(DrawParams, "guidance")] = None,
     sheet: Annotated[
-        Path | None, typer.Option(help="Save the first 64 drawings as one PNG, wrong ones marked.")
+        Path | None, typer.Option(help="Save 64 of the drawings as one PNG, wrong ones marked.")
     ] = None,
     shuffle: Annotated[
         int | None, typer.Option("--shuffle-routers", metavar="SEED", help=SHUFFLE_HELP)
@@ -81,25 +81,149 @@ def emoji(
 
     \b
     janus eval emoji
-    janus eval emoji --scenes 40 --drawings 20 --sheet drawings.png
+    janus eval emoji --limit 10 --sheet drawings.png
+    janus eval emoji --json > exam.json
 
-    Drawings are marked by a judge that uses no model; the rows "limit" are its marks on true
-    pictures, and on pictures that only went through the VQ tokenizer and back.
+    Each prompt is drawn four times. Drawings are marked by a judge that uses no model; the rows
+    "ceiling" are its marks on true pictures, and on pictures that only went through the VQ
+    tokenizer and back. JSON has every drawing too, with its prompt, its seed and the verdict.
     """
     from janus.evaluation.emoji import take_exam
     from janus.evaluation.emoji_sheet import draw_sheet
+    from janus.figures import require_matplotlib, save_picture
 
-    janus = _load(model, shuffle, messages)
-    exam = take_exam(janus, num_scenes=scenes, num_drawings=drawings)
-    shuffled = {} if shuffle is None else {"shuffled_routers": shuffle}
     if sheet is not None:
-        _save(draw_sheet(exam.sample(64)), sheet)
+        require_matplotlib()
+    janus = _load(model, shuffle, messages)
+    if guidance is not None:
+        janus.guidance = DrawParams(guidance=guidance).guidance
+    exam = take_exam(janus, limit=limit)
+    subject = {"guidance": janus.guidance}
+    if shuffle is not None:
+        subject["shuffled_routers"] = shuffle
+    if sheet is not None:
+        save_picture(draw_sheet(exam.sample(64)), sheet)
     if results.json:
-        results.print_json({**shuffled, **exam.marks})
+        drawings = [drawing.record() for drawing in exam.drawings]
+        confusions = [
+            {"wanted": wanted, "found": found, "times": times}
+            for wanted, found, times in exam.confusions
+        ]
+        lists = {"confusions": confusions, "drawings": drawings}
+        results.print_json({"model": janus.name, **subject, **exam.marks, **lists})
     else:
-        rows = [(name, f"with seed {seed}") for name, seed in shuffled.items()]
+        rows = [(name, f"{value:g}") for name, value in subject.items()]
         rows += [(name, f"{mark:.3f}") for name, mark in exam.marks.items()]
-        results.print(table(rows))
+        worst = [
+            (f"{wanted}, drawn as {found}", str(times))
+            for wanted, found, times in exam.confusions[:10]
+        ]
+        results.print(table([*rows, *worst]))
+
+
+@command
+def guidance(
+    strengths: Annotated[
+        list[float] | None,
+        typer.Argument(metavar="STRENGTH...", help="Such as 1 3 5. [default: eight from 1 to 10]"),
+    ] = None,
+    *,
+    limit: Annotated[int, typer.Option(min=1, help="Prompts of each category.")] = 20,
+    picture: Annotated[Path | None, typer.Option(help="Save the curve as a PNG.")] = None,
+    model: ModelOptions,
+    results: Results,
+    messages: Messages,
+) -> None:
+    """Mark drawings of emoji scenes at several strengths of guidance.
+
+    \b
+    janus eval guidance
+    janus eval guidance 1 2 5 --limit 5 --picture guidance.png
+    """
+    from janus.evaluation.emoji_guidance import STRENGTHS, draw_curve, measure_guidance
+    from janus.figures import require_matplotlib, save_picture
+
+    if picture is not None:
+        require_matplotlib()
+    chosen = [DrawParams(guidance=strength).guidance for strength in strengths or STRENGTHS]
+    janus = model.load(messages)
+    with messages.progress("Drawing") as show:
+        marks = measure_guidance(janus, limit=limit, strengths=chosen, on_progress=show)
+    if results.json:
+        rows = [{"guidance": strength, **found} for strength, found in marks.items()]
+        results.print_json({"model": janus.name, "guidance": rows})
+    else:
+        names = list(marks[chosen[0]])
+        header = ("guidance", *(name.removeprefix("drawing.") for name in names))
+        rows = [(f"{s:g}", *(f"{found[n]:.3f}" for n in names)) for s, found in marks.items()]
+        results.print(table([header, *rows]))
+    if picture is not None:
+        save_picture(draw_curve(marks, janus.name), picture)
+
+
+@command
+def precision(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="MODEL",
+            help=f"A name, a hub id or a folder. [env: JANUS_MODEL; default: {BUNDLED}]",
+            show_default=False,
+        ),
+    ] = None,
+    against: Annotated[
+        str, typer.Option(metavar="TYPE", help="The number type that the others are held against.")
+    ] = "float32",
+    types: Annotated[
+        str, typer.Option(metavar="TYPE,TYPE,...", help="float16 (on a GPU), bfloat16, int8, int4.")
+    ] = "bfloat16,int8,int4",
+    device: Device = "auto",
+    offline: Offline = False,
+    *,
+    results: Results,
+    messages: Messages,
+) -> None:
+    """Measure what fewer bits change: logits, and the likeliest words and image codes.
+
+    \b
+    janus eval precision
+    janus eval precision janus-pro-1b --against bfloat16 --types int8,int4
+
+    The same ids are given to all; the models are loaded one after the other. `janus eval emoji
+    --quantize int4` shows what it means for the bundled model's drawings.
+    """
+    from janus.evaluation.precision import compare
+    from janus.model.quantized import QUANTIZATIONS
+
+    subject = ModelOptions(model=model)
+
+    def load(number_type: str) -> "Janus":
+        is_packed = number_type in QUANTIZATIONS
+        return replace(
+            subject,
+            device=device,
+            offline=offline,
+            dtype=None if is_packed else number_type,
+            quantize=number_type if is_packed else None,
+        ).load(messages)
+
+    found = compare(load, against, [name for name in types.split(",") if name])
+    if results.json:
+        rows = [asdict(agreement) for agreement in found]
+        results.print_json({"model": subject.name, "against": against, "types": rows})
+    else:
+        header = ("TYPE", "WORDS: ERROR", "SAME", "CODES: ERROR", "SAME")
+        rows = [
+            (
+                each.number_type,
+                f"{each.words_error:.2g}",
+                f"{each.words_same:.1%}",
+                f"{each.codes_error:.2g}",
+                f"{each.codes_same:.1%}",
+            )
+            for each in found
+        ]
+        results.print(f"{subject.name}, against {against}\n\n{table([header, *rows])}")
 
 
 @command
@@ -143,8 +267,9 @@ def routing(
     asked about emoji scenes that no training saw, and to draw them.
     """
     from janus.evaluation.routing import measure_routing
-    from janus.evaluation.routing_picture import draw_routing, require_matplotlib
+    from janus.evaluation.routing_picture import draw_routing
     from janus.evaluation.routing_work import prepare_work
+    from janus.figures import require_matplotlib, save_picture
 
     if picture is not None:
         require_matplotlib()
@@ -158,7 +283,7 @@ def routing(
     else:
         results.print(_routing_text(report))
     if picture is not None:
-        _save(draw_routing(report), picture)
+        save_picture(draw_routing(report), picture)
 
 
 def _load(options: ModelOptions, shuffle: int | None, messages: Messages) -> "Janus":
@@ -201,15 +326,6 @@ def _routing_rows(report: "Routing") -> list[tuple[str, ...]]:
         apart = [f"{of[i]:.2f}" for of in distances]
         rows.append((str(layer), *ranges, str(starved.count(layer)), *apart))
     return rows
-
-
-def _save(image: "Image.Image", path: Path) -> None:
-    try:
-        image.save(path, format="PNG")
-    except OSError as error:
-        raise SaveError(
-            f"Cannot write '{path}': {error.strerror}.", "Choose a folder that you may write to."
-        ) from error
 
 
 def _silence_transformers() -> None:

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Generator
 from dataclasses import dataclass
 
+from janus.engine.recorded import RecordedRunner
 from janus.engine.request import ImageRequest, Sequence, TextRequest, Ticket
 from janus.engine.runner import Runner
 from janus.engine.scheduler import Scheduler, slots_of, units
@@ -41,21 +42,31 @@ class Engine:
         length: int,
         placeholder_id: int,
         windows: Windows | None = None,
+        recorded: bool | None = None,
     ) -> None:
+        """`recorded` passes do not wait for the host; unless said otherwise, those on a GPU."""
         self.config, self.windows = model.config, windows or Windows.for_model(model)
         self.num_slots, self.length = num_slots, length
         self.placeholder_id = placeholder_id
         self.scheduler = Scheduler(num_slots)
-        self.runner = Runner(
-            model, num_slots=num_slots, length=length, placeholder_id=placeholder_id
-        )
+        sizes = dict(num_slots=num_slots, length=length, placeholder_id=placeholder_id)
+        if recorded or (recorded is None and model.device.type == "cuda"):
+            self.runner = RecordedRunner(model, **sizes, largest_window=self.windows.largest)
+        else:
+            self.runner = Runner(model, **sizes)
 
     @property
     def has_work(self) -> bool:
         return bool(self.scheduler.running or self.scheduler.waiting)
 
     def submit(self, request: TextRequest | ImageRequest) -> Ticket:
-        """Queues a request; its first ids appear in the step that admits it.
+        """Queues a request; its first ids appear in the step that admits it. Raises as `check`."""
+        ticket = self.check(request)
+        self.scheduler.add(ticket)
+        return ticket
+
+    def check(self, request: TextRequest | ImageRequest) -> Ticket:
+        """The ticket of a request that could run here, not queued yet. Any thread may ask.
 
         Raises:
             ContextError: prompt and answer do not fit into a slot.
@@ -68,14 +79,13 @@ class Engine:
             self._check_ids(prompt)
             self._check_pixels(prompt)
         self._check_size(ticket)
-        self.scheduler.add(ticket)
         return ticket
 
     def step(self) -> list[Event]:
         """New ids for every running sequence. A failure ends the tickets behind it, not the engine.
 
         Where some sequences are new, the failure is theirs: the others have lost nothing, and
-        simply repeat the step.
+        simply repeat the step. Recorded passes are read a step later: a step may bring nothing.
         """
         self.scheduler.admit()
         running = self.scheduler.running

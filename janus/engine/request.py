@@ -24,6 +24,10 @@ class TextRequest:
     seed: int
     eos_ids: frozenset[int]
 
+    @property
+    def num_rows(self) -> int:
+        return 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ImageRequest:
@@ -33,6 +37,15 @@ class ImageRequest:
     params: DrawParams
     seed: int
     pad_id: int
+
+    @property
+    def is_guided(self) -> bool:
+        return self.params.guidance != 1
+
+    @property
+    def num_rows(self) -> int:
+        """Two a guided picture."""
+        return self.params.count * (2 if self.is_guided else 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,12 +103,20 @@ class Sequence:
                 for slot, prompt in zip(self.slots, self.prompts, strict=True)
             ]
         window = min(window, self.limit - len(self.ids))
-        tokens = Prompt((self.ids[-1], *self._guess(window - 1)))
-        position = len(self.prompts[0]) + len(self.ids) - 1
+        tokens = Prompt(self.next_tokens(window))
         return [
-            Row(self, slot, position, tokens, num_outputs=window, drawn=self.draws)
+            Row(self, slot, self.position, tokens, num_outputs=window, drawn=self.draws)
             for slot in self.slots
         ]
+
+    @property
+    def position(self) -> int:
+        """Of the last id."""
+        return len(self.prompts[0]) + len(self.ids) - 1
+
+    def next_tokens(self, window: int) -> tuple[int, ...]:
+        """The last id and guesses of those that follow."""
+        return (self.ids[-1], *self._guess(window - 1))
 
     def record(self, chosen: list[int]) -> tuple[int, ...]:
         """Takes what a pass chose after the last id and after each guess; the ids that are new.
@@ -108,7 +129,7 @@ class Sequence:
         guesses, num_new = self._guess(len(chosen) - 1), 1
         while num_new < len(chosen) and guesses[num_new - 1] == chosen[num_new - 1]:
             num_new += 1
-        new = chosen[:num_new]
+        new = chosen[: min(num_new, self.limit - len(self.ids))]
         ends = [i for i, token in enumerate(new) if token in self.stop_ids]
         new = new[: ends[0]] if ends else new
         self.ids += new
@@ -136,6 +157,7 @@ class Ticket:
     def __init__(self, request: TextRequest | ImageRequest, num_image_tokens: int) -> None:
         self.request = request
         self.error: Exception | None = None
+        self.admitted_at: float | None = None  # by time.monotonic: the first of its sequences
         self.generator: torch.Generator | None = None  # of a reference drawing, once it runs
         if isinstance(request, TextRequest):
             self.sequences = (_answer(self, request),)
@@ -194,7 +216,7 @@ def _answer(ticket: Ticket, request: TextRequest) -> Sequence:
 
 def _pictures(ticket: Ticket, request: ImageRequest, num_image_tokens: int) -> Iterator[Sequence]:
     prompts = (request.prompt,)
-    if request.params.guidance != 1:
+    if request.is_guided:
         prompts = (request.prompt, request.prompt.unconditional(request.pad_id))
     for index in range(request.params.count):
         yield Sequence(

@@ -4,6 +4,7 @@ First come, first served, and nobody overtakes: a sequence that needs two slots 
 later ones that need one. Slots are given at admission and taken back at the end. Runs nothing.
 """
 
+import time
 from collections import deque
 from heapq import heappop, heappush
 
@@ -36,6 +37,7 @@ class Scheduler:
             for sequence in self.waiting.popleft():
                 sequence.slots = tuple(heappop(self._free) for _ in range(sequence.num_slots))
                 self.running.append(sequence)
+                sequence.ticket.admitted_at = sequence.ticket.admitted_at or time.monotonic()
 
     def release_finished(self) -> None:
         """Takes back the slots of running sequences that ended, and forgets waiting ones."""

@@ -65,8 +65,8 @@ class SharedEngine:
         if isinstance(request, TextRequest):
             slots, output = 1, request.params.max_tokens
         else:
-            slots = request.params.count * (1 if request.params.guidance == 1 else 2)
-            slots = slots if request.params.reference else min(slots, MAX_SLOTS)
+            is_whole = request.params.reference
+            slots = request.num_rows if is_whole else min(request.num_rows, MAX_SLOTS)
             output = self.model.config.num_image_tokens
         units = -(-(len(request.prompt) + output) // LENGTH_UNIT)
         return max(slots, FEWEST_SLOTS), min(units * LENGTH_UNIT, self.context)

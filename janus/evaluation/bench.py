@@ -7,18 +7,19 @@ step has to read is counted; how fast this machine reads is measured in the same
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from janus.config import JanusConfig
+from janus.engine.budget import bytes_a_token
 from janus.engine.engine import Engine
 from janus.engine.request import ImageRequest, TextRequest, Ticket
 from janus.engine.windows import Windows
 from janus.errors import UsageError
 from janus.generation.params import DrawParams, TextParams
-from janus.model.cache import LayerCache
 from janus.model.model import JanusModel
 from janus.model.quantized import PackedLinear
 from janus.prompts.batch import Prompt
@@ -32,24 +33,94 @@ BOS, PAD, WORD = 0, 1, 2
 
 
 def time_drawing(
-    model: JanusModel, *, steps: int, pictures: int = 1, window: int = 1
+    model: JanusModel,
+    *,
+    steps: int,
+    pictures: int = 1,
+    window: int = 1,
+    recorded: bool | None = None,
 ) -> Iterator[float]:
     """Milliseconds of one pass after another, around `POSITION`, of so many guided pictures.
 
     Each picture brings `window` ids to a pass, right or wrong; where one is nearly done, another is
-    begun. Raises `UsageError` for a window that no picture has room for.
+    begun. `recorded` is as `Engine` has it. Raises `UsageError` for a window that no picture has
+    room for.
     """
     limit, prompt = model.config.num_image_tokens, prompt_for(steps * window)
     if window > limit - 2:
         raise UsageError(f"A picture of {limit} ids has no room for windows of {window}.")
     num_timed = 0
     while num_timed < steps:
-        engine, ticket = _begin(model, prompt, DrawParams(count=pictures), window)
+        engine, ticket = _begin(model, prompt, DrawParams(count=pictures), window, recorded)
         engine.step()  # the prompt
         engine.step()  # the first of its kind
         while num_timed < steps and max(map(len, ticket.pictures)) + window <= limit:
             yield _milliseconds(engine.step)
             num_timed += 1
+
+
+def time_pictures(model: JanusModel, count: int, *, window: int = 1) -> float:
+    """Seconds of so many guided pictures of one short prompt, drawn together, pixels included.
+
+    The second time: what has to be made once for their number is made before.
+    """
+    params, limit = DrawParams(count=count), model.config.num_image_tokens
+    prompt = Prompt((BOS, *[WORD] * WORDS, BOS))
+    engine = _engine(model, params, len(prompt) + limit, window)
+
+    def draw() -> None:
+        ticket = engine.submit(ImageRequest(prompt=prompt, params=params, seed=0, pad_id=PAD))
+        _exhaust(engine.run(ticket))
+        for ids in ticket.pictures:
+            model.draw_pixels(torch.tensor([ids], device=model.device))
+
+    with torch.inference_mode():
+        return [_milliseconds(draw, wait=True) for _ in range(2)][-1] / 1e3
+
+
+def drawn_ids(
+    model: JanusModel, seed: int, *, window: int = 1, recorded: bool | None = None
+) -> list[int]:
+    """A picture's ids, sampled."""
+    prompt = prompt_for(model.config.num_image_tokens)
+    engine, ticket = _begin(model, prompt, DrawParams(), window, recorded, seed)
+    _exhaust(engine.run(ticket))
+    return list(ticket.ids)
+
+
+def time_guessing(model: JanusModel, requests: Sequence[ImageRequest]) -> dict[str, float | bool]:
+    """What it gains to check several ids of a picture in one pass, on drawings that mean something.
+
+    Each is drawn both ways in turn, ids only; medians of the seconds.
+    """
+    ways = {"one": Windows(largest=1), "several": Windows.for_model(model)}
+    times: dict[str, list[float]] = {way: [] for way in ways}
+    num_passes, num_ids, is_same = 0, 0, True
+    for number, request in enumerate([requests[0], *requests]):
+        drawn = {}
+        for way, windows in ways.items():
+            engine = Engine(
+                model,
+                num_slots=2 * request.params.count,
+                length=len(request.prompt) + model.config.num_image_tokens,
+                placeholder_id=model.config.image_token_id,
+                windows=windows,
+            )
+            ticket = drawn[way] = engine.submit(request)
+            seconds = _milliseconds(partial(_exhaust, engine.run(ticket)), wait=True) / 1e3
+            if number:  # the first only warms up
+                times[way].append(seconds)
+        is_same = is_same and drawn["one"].pictures == drawn["several"].pictures
+        num_passes += drawn["several"].num_passes
+        num_ids += drawn["several"].num_steps
+    one, several = (statistics.median(times[way]) for way in ways)
+    return {
+        "guessing.ids_per_pass": num_ids / num_passes,
+        "guessing.seconds_per_picture": several,
+        "guessing.seconds_without": one,
+        "guessing.ratio": one / several,
+        "guessing.same_ids": is_same,
+    }
 
 
 def likeliest(model: JanusModel, num: int) -> list[int]:
@@ -66,18 +137,30 @@ def prompt_for(num_ids: int) -> Prompt:
 
 
 def _begin(
-    model: JanusModel, prompt: Prompt, params: DrawParams, window: int = 1
+    model: JanusModel,
+    prompt: Prompt,
+    params: DrawParams,
+    window: int = 1,
+    recorded: bool | None = None,
+    seed: int = 0,
 ) -> tuple[Engine, Ticket]:
-    limit = model.config.num_image_tokens
-    engine = Engine(
+    length = len(prompt) + model.config.num_image_tokens
+    engine = _engine(model, params, length, window, recorded)
+    request = ImageRequest(prompt=prompt, params=params, seed=seed, pad_id=PAD)
+    return engine, engine.submit(request)
+
+
+def _engine(
+    model: JanusModel, params: DrawParams, length: int, window: int, recorded: bool | None = None
+) -> Engine:
+    return Engine(
         model,
         num_slots=2 * params.count,
-        length=len(prompt) + limit,
+        length=length,
         placeholder_id=model.config.image_token_id,
-        windows=Windows(largest=window, num_tokens=1 << 30, reach=float(limit)),
+        windows=Windows(largest=window, num_tokens=1 << 30, reach=float(length)),
+        recorded=recorded,
     )
-    request = ImageRequest(prompt=prompt, params=params, seed=0, pad_id=PAD)
-    return engine, engine.submit(request)
 
 
 def time_first_word(model: JanusModel) -> float:
@@ -105,7 +188,7 @@ def time_in_turn(*runs: Callable[[], object]) -> list[float]:
 
     The first round only warms up.
     """
-    rounds = [[_milliseconds(run) for run in runs] for _ in range(1 + REPEATS)]
+    rounds = [[_milliseconds(run, wait=True) for run in runs] for _ in range(1 + REPEATS)]
     return [statistics.median(times) for times in zip(*rounds[1:], strict=True)]
 
 
@@ -119,10 +202,11 @@ def ids_of_one(config: JanusConfig) -> Tensor:
     return torch.arange(config.num_image_tokens)[None] % config.codebook.num_embeddings
 
 
-def measure_bandwidth() -> float:
-    """Bytes that all threads together read from memory in a second."""
-    numbers = torch.ones(BANDWIDTH_BYTES // 8, dtype=torch.int64)
-    return BANDWIDTH_BYTES / (statistics.median(_milliseconds(numbers.sum) for _ in range(8)) / 1e3)
+def measure_bandwidth(device: torch.device | str = "cpu") -> float:
+    """Bytes that the device, or all threads together, read from memory in a second."""
+    numbers = torch.ones(BANDWIDTH_BYTES // 8, dtype=torch.int64, device=device)
+    times = [_milliseconds(numbers.sum, wait=True) for _ in range(8)]
+    return BANDWIDTH_BYTES / (statistics.median(times) / 1e3)
 
 
 def bytes_per_pass(model: JanusModel, *, pictures: int = 1) -> int:
@@ -132,18 +216,13 @@ def bytes_per_pass(model: JanusModel, *, pictures: int = 1) -> int:
     """
     parts = (model.language_model.layers, model.generation_head)
     weights = sum(_num_bytes(module) for part in parts for module in part.modules())
-    cache = model.language_model.new_cache(1, 1)
-    return weights + 2 * pictures * POSITION * sum(_bytes_a_token(layer) for layer in cache.layers)
+    return weights + 2 * pictures * POSITION * bytes_a_token(model)
 
 
 def _num_bytes(module: nn.Module) -> int:
     if isinstance(module, PackedLinear):
         return module.num_bytes
     return sum(p.numel() * p.element_size() for p in module.parameters(recurse=False))
-
-
-def _bytes_a_token(layer: LayerCache) -> int:
-    return sum(tensor.numel() * tensor.element_size() for tensor in layer.tensors)
 
 
 def peak_memory() -> int | None:
@@ -156,7 +235,15 @@ def peak_memory() -> int | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _milliseconds(run: Callable[[], object]) -> float:
+def _exhaust(steps: Iterable[Ticket]) -> None:
+    for _ in steps:
+        pass
+
+
+def _milliseconds(run: Callable[[], object], *, wait: bool = False) -> float:
+    """Of a call; with `wait`, until a GPU has done all that it was told to."""
     begun = time.perf_counter()
     run()
+    if wait and torch.cuda.is_initialized():
+        torch.cuda.synchronize()
     return (time.perf_counter() - begun) * 1e3

@@ -61,7 +61,7 @@ class Transformers:
 
     @torch.inference_mode()
     def _draw(self, num: int, *, do_sample: bool) -> Tensor:
-        prompt_1T = torch.tensor([prompt_for(num).ids])
+        prompt_1T = torch.tensor([prompt_for(num).ids], device=self.model.device)
         vision = self.model.model.vision_model.config
         whole, vision.num_image_tokens = vision.num_image_tokens, num
         try:

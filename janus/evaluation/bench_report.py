@@ -48,7 +48,7 @@ def measure(
     `ratio.decode`.
     """
     on_part("memory")
-    bandwidth = bench.measure_bandwidth()
+    bandwidth = bench.measure_bandwidth(model.device)
     on_part("drawing")
     ours, theirs = _in_turn(model, steps, against)
     step = statistics.median(ours)
@@ -91,6 +91,8 @@ def measure(
         figures[f"window.{window}.ms_per_pass"] = wide
         figures[f"window.{window}.cost"] = wide / step
     figures["peak_memory_bytes"] = bench.peak_memory()
+    if model.device.type == "cuda":
+        figures["peak_gpu_memory_bytes"] = torch.cuda.max_memory_allocated(model.device)
     return figures
 
 

@@ -53,11 +53,12 @@ def size_named(name: str) -> JanusConfig:
 def random_model(
     config: JanusConfig,
     *,
+    device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.bfloat16,
     quantize: str | None = None,
     packed: bool = True,
 ) -> JanusModel:
-    """Built on the CPU directly in its number type, and packed layer by layer unless told not to.
+    """Built on its device directly in its number type; on a CPU packed layer by layer, if `packed`.
 
     The same numbers each time, whatever becomes of them. Raises `UsageError` for an unknown
     quantization.
@@ -65,7 +66,7 @@ def random_model(
     with torch.device("meta"), WithoutInitialisation():
         model = JanusModel(config)
     numbers = STD * torch.randn(NUM_DIFFERENT, generator=torch.Generator().manual_seed(0))
-    numbers = numbers.to(dtype)
+    numbers = numbers.to(device, dtype)
 
     def fill(part: str) -> None:
         for module in model.get_submodule(part).modules():
@@ -88,11 +89,11 @@ def random_model(
 def _fill(module: nn.Module, numbers: Tensor) -> None:
     """Gives the module's own tensors their memory: norms are ones, biases and buffers zeros."""
     for name, tensor in list(module.named_parameters(recurse=False)):
-        filled = torch.full(tensor.shape, float(name != "bias"), dtype=numbers.dtype)
+        filled = numbers.new_full(tensor.shape, float(name != "bias"))
         if tensor.ndim > 1:
             for piece in filled.view(-1).split(len(numbers)):
                 piece.copy_(numbers[: len(piece)])
         setattr(module, name, nn.Parameter(filled, requires_grad=False))
     for name, tensor in list(module.named_buffers(recurse=False)):
         kept = torch.float32 if name in KEPT_IN_FLOAT32 else numbers.dtype
-        setattr(module, name, torch.zeros(tensor.shape, dtype=kept))
+        setattr(module, name, numbers.new_zeros(tensor.shape, dtype=kept))

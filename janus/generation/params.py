@@ -71,9 +71,9 @@ def _knob(default: Any, kind: Kind, help: str, **limits: Any) -> Any:
     return field(default=default, metadata={"kind": kind, "help": help, **limits})
 
 
-def _temperature(default: float) -> Any:
+def _temperature(default: float, *, of_model: bool = False) -> Any:
     help = "How freely to choose: 0 always takes the likeliest, 1 is the model's own measure."
-    return _knob(default, "float", help, minimum=0, maximum=2)
+    return _knob(default, "float", help, minimum=0, maximum=2, of_model=of_model)
 
 
 def _top_k() -> Any:
@@ -103,7 +103,7 @@ class DrawParams:
         aliases=("guidance_scale",),
         of_model=True,
     )
-    temperature: float = _temperature(1.0)
+    temperature: float = _temperature(1.0, of_model=True)
     top_k: int = _top_k()
     top_p: float = _top_p(1.0)
     seed: int | None = _seed()

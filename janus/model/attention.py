@@ -1,19 +1,25 @@
 """Multi-head attention with grouped keys and rotary positions, as Llama has it.
 
 New tokens [N, D] in, [N, D] out. With a cache, rows of equally many new tokens attend in one batch;
-without, all rows are complete and equally long. Latent attention, in its own file, shares `attend`,
-the one place where an attention kernel is called.
+without, all rows are complete and equally long. Latent attention, in its own file, shares the two
+places where attention kernels are called: `attend`, and `attend_in_place` where there is Triton.
 """
 
 # N new tokens of all rows, D width, H heads, K key heads, G heads that share a key head,
-# d width of a head, R rows, T new tokens of a row, L positions attended to
+# d width of a head, x of a key where it differs, S slots, R rows, T new tokens of a row,
+# L positions attended to
+
+from functools import cache as remembered
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from janus.config import TransformerConfig
-from janus.model.cache import LayerCache, Rows
+from janus.model.cache import Block, LayerCache, Rows
 from janus.model.linear import join
 from janus.model.rotary import Rotation
 
@@ -72,27 +78,40 @@ class Attention(nn.Module):
         outs_NHd = []
         for block in rows.blocks:
             q_RTHd = q_NHd[block.tokens].unflatten(0, (-1, block.count))
-            # Products copy what is not contiguous, such as the filled part of a slot.
-            is_whole = _is_for_products(q_RTHd) and not block.is_causal
-            length = cache.cheapest_length(block) if is_whole else block.length
-            out_RTHd = attend(
-                q_RTHd,
-                *cache.read(block, length),
-                mask_R1TL=block.mask_R1TL(length),
-                causal=block.is_causal,
-            )
+            k_SKLd, v_SKLd = cache.tensors
+            out_RTHd = attend_in_place(q_RTHd, k_SKLd, v_SKLd, block)
+            if out_RTHd is None:
+                out_RTHd = self._attend_read(q_RTHd, block, cache)
             outs_NHd.append(out_RTHd.flatten(0, 1))
         return torch.cat(outs_NHd)
+
+    def _attend_read(self, q_RTHd: Tensor, block: Block, cache: LayerCache) -> Tensor:
+        # Products copy what is not contiguous, such as the filled part of a slot.
+        is_whole = _is_for_products(q_RTHd) and not block.is_causal
+        length = cache.cheapest_length(block) if is_whole else block.length
+        return attend(
+            q_RTHd,
+            *cache.read(block, length),
+            mask_R1TL=block.mask_R1TL(length),
+            causal=block.is_causal,
+        )
 
 
 def attend_complete(
     q_NHd: Tensor, k_NKd: Tensor, v_NKd: Tensor, rows: Rows, scale: float | None = None
 ) -> Tensor:
     """Causal attention within complete rows of equal length, without a cache."""
-    num_rows = len(rows.counts)
+    num_rows, mask_R1TT = len(rows.counts), rows.mask_R1TT
     q_RTHd, k_RTKd, v_RTKd = (x.unflatten(0, (num_rows, -1)) for x in (q_NHd, k_NKd, v_NKd))
-    k_RKTd, v_RKTd = k_RTKd.transpose(1, 2), v_RTKd.transpose(1, 2)
-    return attend(q_RTHd, k_RKTd, v_RKTd, causal=True, scale=scale).flatten(0, 1)
+    out_RTHd = attend(
+        q_RTHd,
+        k_RTKd.transpose(1, 2),
+        v_RTKd.transpose(1, 2),
+        mask_R1TL=mask_R1TT,
+        causal=mask_R1TT is None,
+        scale=scale,
+    )
+    return out_RTHd.flatten(0, 1)
 
 
 def attend(
@@ -119,6 +138,30 @@ def attend(
             enable_gqa=q_RHTd.shape[1] != k_RKLd.shape[1],
         )
     return out_RHTd.transpose(1, 2)
+
+
+def attend_in_place(
+    q_RTHx: Tensor, k_SKLx: Tensor, v_SKLd: Tensor, block: Block, scale: float | None = None
+) -> Tensor | None:
+    """Softmax attention of a block to slots where they lie: [R, T, H, d].
+
+    None where the rows are new, and so better served by `attend`, or no kernel does it.
+    """
+    kernel = slot_kernel(q_RTHx.device.type)
+    num_heads, width = q_RTHx.shape[2:]
+    num_queries = num_heads // k_SKLx.shape[1] * block.count
+    if block.is_causal or kernel is None or not kernel.suits(num_queries, width, v_SKLd.shape[-1]):
+        return None
+    scale = scale or width**-0.5
+    return kernel.attend_slots(q_RTHx, k_SKLx, v_SKLd, block.slots_R, block.ends_R, scale)
+
+
+@remembered
+def slot_kernel(device_type: str) -> ModuleType | None:
+    """`janus.model.slot_kernel`, on GPUs that have Triton."""
+    if device_type != "cuda" or find_spec("triton") is None:
+        return None
+    return import_module("janus.model.slot_kernel")
 
 
 def _is_for_products(q_RTHd: Tensor) -> bool:

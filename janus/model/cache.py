@@ -7,14 +7,68 @@ divides. The cache holds one contiguous slot a row; on a CPU, slots grow togethe
 # N new tokens of all rows, R rows, T new tokens of each, S slots, L positions of a slot,
 # ... heads if any, x numbers kept of a token
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 CHUNK = 64  # positions that slots on a CPU grow by
+
+
+class Block(Protocol):
+    """R rows that bring T = `count` new tokens each, and attend in one batch."""
+
+    @property
+    def tokens(self) -> slice:
+        """Their place among the N tokens."""
+        ...
+
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def length(self) -> int:
+        """Positions that may be attended to, the new tokens' included."""
+        ...
+
+    @property
+    def num_slots(self) -> int:
+        """Up to the last one of these rows."""
+        ...
+
+    @property
+    def is_causal(self) -> bool:
+        """All rows are new, so that token t sees the first t + 1 positions."""
+        ...
+
+    @property
+    def slots_R(self) -> Tensor: ...
+
+    @property
+    def ends_R(self) -> Tensor:
+        """Positions of each row, its new tokens included."""
+        ...
+
+    @property
+    def index_R(self) -> slice | Tensor:
+        """Their slots; those that lie side by side are read without being copied."""
+        ...
+
+    @property
+    def places_RT(self) -> tuple[slice, slice] | tuple[Tensor, Tensor]:
+        """Slot and position of each new token; where they form a rectangle, its two sides."""
+        ...
+
+    def mask_R1TL(self, length: int | None = None) -> Tensor | None:
+        """Which of its positions, or of the first `length`, each new token sees.
+
+        One row for all where they are equally long; None where `is_causal` says it, or where each
+        row has one new token that sees everything.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -41,8 +95,13 @@ class Rows:
         positions = [position for start, n in spans for position in range(start, start + n)]
         return torch.tensor(positions, device=self.device)
 
+    @property
+    def mask_R1TT(self) -> Tensor | None:
+        """What each token of complete rows may see; None for everything before it and itself."""
+        return None
+
     @cached_property
-    def blocks(self) -> tuple["RowBlock", ...]:
+    def blocks(self) -> tuple[Block, ...]:
         """Neighbouring rows of equally many new tokens, which attend in one batch."""
         blocks, row, place = [], 0, 0
         for count, members in groupby(self.counts):
@@ -57,9 +116,9 @@ class Rows:
 
 @dataclass(frozen=True)
 class RowBlock:
-    """R rows that bring T = `count` new tokens each."""
+    """A `Block` whose slots and lengths the host knows."""
 
-    tokens: slice  # their place among the N tokens
+    tokens: slice
     count: int
     starts: tuple[int, ...]
     slots: tuple[int, ...]
@@ -67,20 +126,39 @@ class RowBlock:
 
     @property
     def length(self) -> int:
-        """Positions of the longest row, its new tokens included."""
         return max(self.starts) + self.count
 
     @property
+    def num_slots(self) -> int:
+        return 1 + max(self.slots)
+
+    @property
     def is_causal(self) -> bool:
-        """All rows are new, so that token t sees the first t + 1 positions."""
         return self.count > 1 and not any(self.starts)
 
-    def mask_R1TL(self, length: int | None = None) -> Tensor | None:
-        """Which of its positions, or of the first `length`, each new token sees.
+    @cached_property
+    def slots_R(self) -> Tensor:
+        return torch.tensor(self.slots, device=self.device)
 
-        One row for all where they are equally long; None where `is_causal` says it, or where each
-        row has one new token that sees everything.
-        """
+    @cached_property
+    def ends_R(self) -> Tensor:
+        return torch.tensor(self.starts, device=self.device) + self.count
+
+    @cached_property
+    def index_R(self) -> slice | Tensor:
+        first, num = self.slots[0], len(self.slots)
+        if self.slots == tuple(range(first, first + num)):
+            return slice(first, first + num)
+        return self.slots_R
+
+    @cached_property
+    def places_RT(self) -> tuple[slice, slice] | tuple[Tensor, Tensor]:
+        start = self.starts[0]
+        if isinstance(self.index_R, slice) and self.starts == (start,) * len(self.starts):
+            return self.index_R, slice(start, start + self.count)
+        return self.slots_R[:, None].expand_as(self._positions_RT), self._positions_RT
+
+    def mask_R1TL(self, length: int | None = None) -> Tensor | None:
         length = length or self.length
         if length not in self._masks:
             self._masks[length] = self._new_mask(length)
@@ -91,32 +169,46 @@ class RowBlock:
         return {}
 
     def _new_mask(self, length: int) -> Tensor | None:
-        starts = sorted(set(self.starts))
-        is_level = len(starts) == 1
+        is_level = len(set(self.starts)) == 1
         if length == self.length and is_level and (self.is_causal or self.count == 1):
             return None
-        starts_R = torch.tensor(starts if is_level else self.starts, device=self.device)
-        ends_RT1 = (starts_R[:, None] + torch.arange(self.count, device=self.device))[..., None]
-        return (torch.arange(length, device=self.device) <= ends_RT1)[:, None]
+        return mask_R1TL(self._positions_RT[:1] if is_level else self._positions_RT, length)
 
     @cached_property
-    def index_R(self) -> slice | Tensor:
-        """Their slots; those that lie side by side are read without being copied."""
-        first, num = self.slots[0], len(self.slots)
-        if self.slots == tuple(range(first, first + num)):
-            return slice(first, first + num)
-        return torch.tensor(self.slots, device=self.device)
+    def _positions_RT(self) -> Tensor:
+        return self.ends_R[:, None] + torch.arange(-self.count, 0, device=self.device)
+
+
+def mask_R1TL(positions_RT: Tensor, length: int | None = None) -> Tensor:
+    """Of the first `length` positions, those up to each token's own; L = T without a length."""
+    length = length or positions_RT.shape[1]
+    return (torch.arange(length, device=positions_RT.device) <= positions_RT[..., None])[:, None]
+
+
+@dataclass(frozen=True)
+class BranchedRows(Rows):
+    """Complete rows of a stem and branches, each of which continues the stem as if it were alone.
+
+    `branches_RT` gives each token's branch, from 1 on, or 0 for the stem, which comes first. So
+    several conversations share the work for one picture (as in Molmo, arXiv 2409.17146).
+    """
+
+    branches_RT: Tensor = field(kw_only=True)
+
+    @classmethod
+    def of(cls, branches_RT: Tensor) -> "BranchedRows":
+        num_rows, length = branches_RT.shape
+        return cls((length,) * num_rows, (0,) * num_rows, branches_RT=branches_RT)
 
     @cached_property
-    def places_RT(self) -> tuple[slice, slice] | tuple[Tensor, Tensor]:
-        """Slot and position of each new token; where they form a rectangle, its two sides."""
-        start = self.starts[0]
-        if isinstance(self.index_R, slice) and self.starts == (start,) * len(self.starts):
-            return self.index_R, slice(start, start + self.count)
-        slots_R1 = torch.tensor(self.slots, device=self.device)[:, None]
-        starts_R1 = torch.tensor(self.starts, device=self.device)[:, None]
-        positions_RT = starts_R1 + torch.arange(self.count, device=self.device)
-        return slots_R1.expand_as(positions_RT), positions_RT
+    def mask_R1TT(self) -> Tensor:
+        seen_R1T, seeing_RT1 = self.branches_RT[:, None], self.branches_RT[:, :, None]
+        return ((seen_R1T == 0) | (seen_R1T == seeing_RT1)).tril()[:, None]
+
+    @cached_property
+    def positions_N(self) -> Tensor:
+        """As many as the tokens that come before in the stem and the token's own branch."""
+        return (self.mask_R1TT.sum(dim=-1) - 1).flatten()
 
 
 class LayerCache:
@@ -151,12 +243,12 @@ class LayerCache:
                 else:
                     tensor[slots, ..., positions, :] = value_RT
 
-    def read(self, block: RowBlock, length: int | None = None) -> tuple[Tensor, ...]:
+    def read(self, block: Block, length: int | None = None) -> tuple[Tensor, ...]:
         """The slots of these rows, up to the longest or to `length`: [R, ..., L, x] each."""
         stop = length or block.length
         return tuple(tensor[block.index_R, ..., :stop, :] for tensor in self.tensors)
 
-    def cheapest_length(self, block: RowBlock) -> int:
+    def cheapest_length(self, block: Block) -> int:
         """As far as to read for a kernel that copies what is not contiguous: a bit too far, or not.
 
         A copy reads and writes everything once more.
@@ -164,8 +256,8 @@ class LayerCache:
         is_near = self.capacity <= max(CHUNK, 1.5 * block.length)
         return self.capacity if is_near and isinstance(block.index_R, slice) else block.length
 
-    def _reserve(self, block: RowBlock) -> None:
-        self.num_used = max(self.num_used, 1 + max(block.slots))
+    def _reserve(self, block: Block) -> None:
+        self.num_used = max(self.num_used, block.num_slots)
         if block.length <= self.capacity:
             return
         old, length = self.tensors, min(-(-block.length // CHUNK) * CHUNK, self.length)

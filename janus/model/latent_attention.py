@@ -6,15 +6,15 @@ to every head's keys and values (fewer operations); those with few fold the expa
 output, and attend to c itself (fewer bytes). Both give the same result.
 """
 
-# N new tokens, D width, H heads, R rows, L positions, r rank of c, e rotated numbers,
+# N new tokens, D width, H heads, S slots, R rows, L positions, r rank of c, e rotated numbers,
 # n unrotated numbers of a query, v numbers of a value
 
 import torch
 from torch import Tensor, nn
 
 from janus.config import TransformerConfig
-from janus.model.attention import attend, attend_complete
-from janus.model.cache import LayerCache, RowBlock, Rows
+from janus.model.attention import attend, attend_complete, attend_in_place
+from janus.model.cache import Block, LayerCache, Rows, mask_R1TL
 from janus.model.rotary import Rotation, softmax_scale
 
 
@@ -59,6 +59,11 @@ class LatentAttention(nn.Module):
             out_NHv = self._attend_cached(q_NHq, rows, cache)
         return self.o_proj(out_NHv.flatten(-2))
 
+    def queries_and_keys(self, hidden_ND: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor]:
+        """[N, H, n + e] both, whose products times `scale` are the logits of attention."""
+        keys_NHq, _ = self._expand(self._compress(hidden_ND, rotation))
+        return self._queries(hidden_ND, rotation), keys_NHq
+
     def _queries(self, hidden_ND: Tensor, rotation: Rotation) -> Tensor:
         """[N, H, n + e], rotated part last."""
         if self.latent.q_lora_rank is None:
@@ -96,16 +101,15 @@ class LatentAttention(nn.Module):
         outs_NHv = []
         for block in rows.blocks:
             q_RTHq = q_NHq[block.tokens].unflatten(0, (-1, block.count))
-            (c_RLc,) = cache.read(block)
             attend_block = (
                 self._attend_absorbed if block.count <= self.few else self._attend_expanded
             )
-            outs_NHv.append(attend_block(q_RTHq, c_RLc, block).flatten(0, 1))
+            outs_NHv.append(attend_block(q_RTHq, block, cache).flatten(0, 1))
         return torch.cat(outs_NHv)
 
-    def _attend_expanded(self, q_RTHq: Tensor, c_RLc: Tensor, block: RowBlock) -> Tensor:
+    def _attend_expanded(self, q_RTHq: Tensor, block: Block, cache: LayerCache) -> Tensor:
         """[R, T, H, v], from the keys and values of every head."""
-        k_RLHq, v_RLHv = self._expand(c_RLc)
+        k_RLHq, v_RLHv = self._expand(*cache.read(block))
         return attend(
             q_RTHq,
             k_RLHq.transpose(1, 2),
@@ -115,7 +119,7 @@ class LatentAttention(nn.Module):
             scale=self.scale,
         )
 
-    def _attend_absorbed(self, q_RTHq: Tensor, c_RLc: Tensor, block: RowBlock) -> Tensor:
+    def _attend_absorbed(self, q_RTHq: Tensor, block: Block, cache: LayerCache) -> Tensor:
         """[R, T, H, v], from the compressed vectors themselves.
 
         q . (W_k c) = (q W_k) . c, and sum p (W_v c) = W_v (sum p c): the heads share one key and
@@ -125,8 +129,16 @@ class LatentAttention(nn.Module):
         weight_Hxr = self.kv_b_proj.weight.unflatten(0, (self.num_heads, -1))
         q_RTHr = torch.einsum("RTHn,Hnr->RTHr", q_RTHq[..., :n], weight_Hxr[:, :n])
         q_RTHc = torch.cat([q_RTHr, q_RTHq[..., n:]], dim=-1)
+        c_S1Lc = cache.tensors[0][:, None]
+        out_RTHr = attend_in_place(q_RTHc, c_S1Lc, c_S1Lc[..., :r], block, self.scale)
+        if out_RTHr is None:
+            out_RTHr = self._attend_read(q_RTHc, block, cache)[..., :r]
+        return torch.einsum("RTHr,Hvr->RTHv", out_RTHr, weight_Hxr[:, n:])
+
+    def _attend_read(self, q_RTHc: Tensor, block: Block, cache: LayerCache) -> Tensor:
+        """[R, T, H, c]. One tensor is key and value: nothing is copied and any kernel will do."""
+        (c_RLc,) = cache.read(block)
         c_R1Lc = c_RLc[:, None]
-        # One tensor is key and value, so that nothing is copied and any kernel will do.
         out_RQ1c = attend(
             q_RTHc.flatten(1, 2)[:, :, None],
             c_R1Lc,
@@ -134,18 +146,16 @@ class LatentAttention(nn.Module):
             mask_R1TL=self._mask_of_heads(block),
             scale=self.scale,
         )
-        out_RTHr = out_RQ1c[:, :, 0, :r].unflatten(1, (block.count, -1))
-        return torch.einsum("RTHr,Hvr->RTHv", out_RTHr, weight_Hxr[:, n:])
+        return out_RQ1c[:, :, 0].unflatten(1, (block.count, -1))
 
-    def _mask_of_heads(self, block: RowBlock) -> Tensor | None:
+    def _mask_of_heads(self, block: Block) -> Tensor | None:
         """Which positions each head of each new token sees."""
+        mask = block.mask_R1TL()
         if block.count == 1:
-            return block.mask_R1TL()
-        mask_R1TL = block.mask_R1TL()
-        if mask_R1TL is None:
-            mask_R1TL = torch.ones(block.count, block.count, dtype=torch.bool, device=block.device)
-            mask_R1TL = mask_R1TL.tril()[None, None]
-        return mask_R1TL.repeat_interleave(self.num_heads, dim=2)
+            return mask
+        if mask is None:
+            mask = mask_R1TL(torch.arange(block.count, device=block.slots_R.device)[None])
+        return mask.repeat_interleave(self.num_heads, dim=2)
 
 
 def new_latent_cache(

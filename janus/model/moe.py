@@ -125,7 +125,8 @@ class Experts(nn.Module):
         """Sorts the (token, expert) pairs by expert: each expert is one matrix product."""
         expert_P, order_P = chosen_NK.flatten().sort()
         token_P = order_P // chosen_NK.shape[1]
-        ends_E = torch.bincount(expert_P, minlength=len(self.gate_up_proj)).cumsum(0).int()
+        every_E = torch.arange(len(self.gate_up_proj), device=expert_P.device)
+        ends_E = torch.searchsorted(expert_P, every_E, right=True, out_int32=True)
         gate_PI, up_PI = F.grouped_mm(hidden_ND[token_P], self.gate_up_proj.mT, offs=ends_E).chunk(
             2, dim=-1
         )

@@ -155,3 +155,19 @@ def finish() -> Callable[..., Any]:
         return [ticket.pictures for ticket in tickets]
 
     return run
+
+
+class always:
+    """The model chooses one code whatever it sees."""
+
+    def __init__(self, model: JanusModel, code: int) -> None:
+        self.head, self.code = model.generation_head.vision_head, code
+
+    def __enter__(self) -> None:
+        self.bias = self.head.bias.detach().clone()
+        with torch.no_grad():
+            self.head.bias[self.code] = 1e4
+
+    def __exit__(self, *_: object) -> None:
+        with torch.no_grad():
+            self.head.bias.copy_(self.bias)

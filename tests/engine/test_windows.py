@@ -13,6 +13,7 @@ from janus.engine.windows import Windows
 from janus.model.model import JanusModel
 from janus.model.quantized import Int4Linear, pack_quantized
 from janus.model.rounded import Rounded4
+from tests.engine.conftest import always
 
 Build = Callable[..., Any]
 
@@ -147,19 +148,3 @@ def test_windows_follow_what_is_gained(model: JanusModel, new_engine: Build, dra
     for pace, window in [(1, 2), (2, 5), (4, 10), (9, 16)]:
         ticket.sequences[0].pace = pace
         assert set(windows.choose(engine.scheduler.running).values()) == {window}
-
-
-class always:
-    """The model chooses one code whatever it sees."""
-
-    def __init__(self, model: JanusModel, code: int) -> None:
-        self.head, self.code = model.generation_head.vision_head, code
-
-    def __enter__(self) -> None:
-        self.bias = self.head.bias.detach().clone()
-        with torch.no_grad():
-            self.head.bias[self.code] = 1e4
-
-    def __exit__(self, *_: object) -> None:
-        with torch.no_grad():
-            self.head.bias.copy_(self.bias)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from janus.config import LatentAttentionConfig, TransformerConfig
-from janus.model.cache import Cache, LayerCache, RowBlock, Rows
+from janus.model.cache import BranchedRows, Cache, LayerCache, RowBlock, Rows
 from janus.model.latent_attention import LatentAttention, new_latent_cache
 from janus.model.rotary import rotation
 from janus.model.transformer import Transformer
@@ -104,6 +104,19 @@ def decode_together(
             found[i].append(piece)
             starts[i] += len(piece)
     return [torch.cat(row) for row in found]
+
+
+def test_a_branch_continues_the_stem_as_if_alone(transformer: Transformer):
+    stem, first, second = (sequence(transformer, length, length) for length in (7, 4, 5))
+    branches_RT = torch.tensor([[0] * 7 + [1] * 4 + [2] * 5] * 2)
+    whole_RTD = transformer(
+        torch.cat([stem, first, second] * 2), BranchedRows.of(branches_RT)
+    ).unflatten(0, (2, -1))
+    for row_TD in whole_RTD:
+        for branch, place in ((first, slice(7, 11)), (second, slice(11, 16))):
+            expected_TD = alone(transformer, torch.cat([stem, branch]))
+            found_TD = torch.cat([row_TD[:7], row_TD[place]])
+            assert relative_error(found_TD, expected_TD) < 1e-5
 
 
 def test_a_slot_forgets_the_row_before(transformer: Transformer) -> None:

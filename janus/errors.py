@@ -61,6 +61,24 @@ class ServerError(JanusError):
     http_status = 500
 
 
+class BusyError(JanusError):
+    """Too much is waiting, or too much was asked for; `retry_after` seconds later there is room."""
+
+    exit_code = 6
+    http_status = 429
+
+    def __init__(self, message: str, hint: str = "", *, retry_after: float = 1.0) -> None:
+        super().__init__(message, hint)
+        self.retry_after = retry_after
+
+
+class StoppedError(JanusError):
+    """The server is going away."""
+
+    exit_code = 6
+    http_status = 503
+
+
 class SaveError(JanusError):
     """A result cannot be written."""
 

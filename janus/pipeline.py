@@ -17,16 +17,18 @@ from PIL import Image
 
 import vision.preview
 from janus import saving
+from janus.devices import beside_others
 from janus.engine.request import ImageRequest, TextRequest, Ticket
 from janus.engine.shared import SharedEngine
+from janus.engine.worker import EngineWorker
 from janus.errors import UsageError, WeightsMissingError, as_janus_error
 from janus.generation.params import DrawParams, TextParams, settings_from
+from janus.generation.reading import AnswerReader
 from janus.generation.results import DrawStep, Picture, TextResult
-from janus.generation.stopping import StopTexts
 from janus.model.loading import load_model, num_parameters
 from janus.model.model import JanusModel
-from janus.prompts.chat import ChatTemplate, PromptStyle
-from janus.prompts.history import Message, conversation
+from janus.prompts.chat import ChatTemplate, PromptStyle, Turn
+from janus.prompts.history import Message, conversation, turns_of
 from janus.prompts.tokenizer import JanusTokenizer
 from vision.pixels import Source, to_pictures
 from weights import catalog
@@ -49,14 +51,18 @@ class Janus:
         *,
         name: str,
         guidance: float = DrawParams().guidance,
+        temperature: float = DrawParams().temperature,
     ) -> None:
-        """`guidance` is what drawings have that ask for none."""
-        self.model, self.tokenizer, self.name, self.guidance = model, tokenizer, name, guidance
+        """`guidance` and `temperature` are those of drawings that ask for none."""
+        self.model, self.tokenizer, self.name = model, tokenizer, name
+        self.guidance, self.temperature = guidance, temperature
         context = min(model.config.transformer.max_position_embeddings, TRAINED_CONTEXT)
         self.template = ChatTemplate(
             tokenizer, style, num_image_tokens=model.config.num_image_tokens, context=context
         )
-        self.engine = SharedEngine(model, context=context, placeholder_id=tokenizer.special.image)
+        self.engine: SharedEngine | EngineWorker = SharedEngine(
+            model, context=context, placeholder_id=tokenizer.special.image
+        )
 
     @classmethod
     def from_pretrained(
@@ -88,7 +94,7 @@ class Janus:
                 local_files_only=local_files_only,
             )
             model = load_model(folder, device=device, dtype=dtype, quantize=quantize)
-            processor, guidance = saving.read_processor(folder), saving.read_guidance(folder)
+            processor, drawing = saving.read_processor(folder), saving.read_drawing(folder)
         except Exception as error:
             raise as_janus_error(error) or error from error
         tokenizer = JanusTokenizer.open(folder)
@@ -101,7 +107,7 @@ class Janus:
         style = PromptStyle.of_checkpoint(tokenizer, processor)
         entry = catalog.find(os.fspath(name_or_folder))
         name = entry.name if entry else os.path.basename(os.path.normpath(name_or_folder))
-        return cls(model, tokenizer, style, name=name, guidance=guidance)
+        return cls(model, tokenizer, style, name=name, **drawing)
 
     # ------------------------------------------------------------ seeing
 
@@ -142,14 +148,14 @@ class Janus:
 
     def answer(self, request: TextRequest) -> TextResult:
         """A prepared request's whole answer, with why it ended and its token counts."""
-        stops = StopTexts(request.params.stop)
+        reader = self.reader(request)
         text, ticket = "", None
-        for piece, reached in self._pieces(request, stops):
+        for piece, reached in self._pieces(request, reader):
             text, ticket = text + piece, reached
         assert ticket is not None
         return TextResult(
             text=text,
-            finish_reason="stop" if stops.found else ticket.finish_reason or "stop",
+            finish_reason="stop" if reader.found_stop else ticket.finish_reason or "stop",
             prompt_tokens=len(request.prompt),
             completion_tokens=len(ticket.ids),
         )
@@ -163,8 +169,18 @@ class Janus:
         **settings: Any,
     ) -> TextRequest:
         """What the engine needs for `ask`; checks everything that can be checked before it runs."""
-        params = settings_from(TextParams, _with_seed(settings))
         turns = conversation(history, question, pictures, self.image_size)
+        return self._text_request(turns, settings)
+
+    def chat_request(self, messages: Sequence[Message], **settings: Any) -> TextRequest:
+        """What the engine needs for the next answer of a conversation, as `ask` has its history.
+
+        The last message is the question, with pictures of its own if it likes.
+        """
+        return self._text_request(turns_of(messages, self.image_size), settings)
+
+    def _text_request(self, turns: Sequence[Turn], settings: Mapping[str, Any]) -> TextRequest:
+        params = settings_from(TextParams, _with_seed(settings))
         chosen = not settings.keys().isdisjoint({"max_tokens", "max_new_tokens"})
         prompt = self.template.to_answer(turns, answer_tokens=params.max_tokens if chosen else 1)
         room = self.template.context - len(prompt)
@@ -176,6 +192,10 @@ class Janus:
             eos_ids=frozenset([self.tokenizer.special.eos]),
         )
 
+    def reader(self, request: TextRequest) -> AnswerReader:
+        """Turns the ids of a prepared request's answer into text."""
+        return AnswerReader(self.tokenizer, request.params.stop)
+
     # ------------------------------------------------------------ drawing
 
     def draw(self, prompt: str, **settings: Any) -> list[Picture]:
@@ -183,7 +203,7 @@ class Janus:
 
         Settings: `count`, `seed`, `guidance`, `temperature`, `top_k`, `top_p`, `reference`
         (`janus.generation.params.DrawParams`), or diffusers' names for them; `generator` gives
-        its initial seed. Without `guidance`, the checkpoint's own is taken.
+        its initial seed. Guidance and temperature are the checkpoint's own unless they are given.
         """
         for step in self.draw_stream(prompt, **settings):
             if step.pictures is not None:
@@ -201,12 +221,22 @@ class Janus:
         """What the engine needs for `draw`; checks everything that can be checked."""
         if not prompt.strip():
             raise UsageError("The prompt is empty.", "Say what to draw.")
-        params = settings_from(DrawParams, _with_seed(settings), {"guidance": self.guidance})
+        params = settings_from(DrawParams, _with_seed(settings), self._drawing)
         return ImageRequest(
             prompt=self.template.to_draw(prompt),
             params=params,
             seed=_seed(params.seed),
             pad_id=self.tokenizer.special.pad,
+        )
+
+    def draw_step(self, prompt: str, ticket: Ticket) -> DrawStep:
+        """How far a prepared request of this prompt has come; with its pictures at the end."""
+        done = ticket.done  # first: other threads bring it further
+        return DrawStep(
+            index=ticket.num_steps,
+            total=ticket.total_steps,
+            make_preview=partial(self._preview, ticket),
+            pictures=self._pictures(prompt, ticket) if done else None,
         )
 
     # ------------------------------------------------------------ the model itself
@@ -220,7 +250,7 @@ class Janus:
             )
         try:
             style = self.template.style
-            saving.save(folder, self.model, self.tokenizer, style, guidance=self.guidance)
+            saving.save(folder, self.model, self.tokenizer, style, drawing=self._drawing)
         except Exception as error:
             raise as_janus_error(error) or error from error
 
@@ -257,52 +287,44 @@ class Janus:
 
     # ------------------------------------------------------------ inside
 
+    @property
+    def _drawing(self) -> dict[str, float]:
+        return {"guidance": self.guidance, "temperature": self.temperature}
+
     def _stream_text(self, request: TextRequest) -> Iterator[str]:
-        for piece, _ in self._pieces(request, StopTexts(request.params.stop)):
+        for piece, _ in self._pieces(request, self.reader(request)):
             if piece:
                 yield piece
 
-    def _pieces(self, request: TextRequest, stops: StopTexts) -> Iterator[tuple[str, Ticket]]:
+    def _pieces(self, request: TextRequest, reader: AnswerReader) -> Iterator[tuple[str, Ticket]]:
         """The text that each step adds, which may be none."""
-        stream, seen, begun = self.tokenizer.stream(), 0, False
         for ticket in self.engine.run(request):
-            done, ids = ticket.done, ticket.ids  # once: other threads step it too
-            text = stops.add("".join(stream.add(token) for token in ids[seen:]))
-            seen = len(ids)
-            if stops.found or done:
-                text = (text + stops.rest()).rstrip()
-            if not begun:
-                text = text.lstrip()
-            begun = begun or bool(text)
-            yield text, ticket
-            if stops.found:
+            done = ticket.done  # once: other threads step it too
+            yield reader.read(ticket.ids, done=done), ticket
+            if reader.found_stop:
                 return
 
     def _stream_drawing(self, prompt: str, request: ImageRequest) -> Iterator[DrawStep]:
         for ticket in self.engine.run(request):
-            done = ticket.done
-            yield DrawStep(
-                index=ticket.num_steps,
-                total=ticket.total_steps,
-                make_preview=partial(self._preview, ticket),
-                pictures=self._pictures(prompt, ticket) if done else None,
-            )
-            if done:
+            step = self.draw_step(prompt, ticket)
+            yield step
+            if step.finished:
                 return
 
     def _preview(self, ticket: Ticket) -> Image.Image:
-        grid = self.model.config.vision.grid_size
-        return vision.preview.contact_sheet(
-            [vision.preview.preview(self.model.vqmodel, list(ids), grid) for ids in ticket.pictures]
-        )
+        grid, decoder = self.model.config.vision.grid_size, self.model.vqmodel
+        with beside_others(self.device):
+            previews = [vision.preview.preview(decoder, list(ids), grid) for ids in ticket.pictures]
+        return vision.preview.contact_sheet(previews)
 
     @torch.inference_mode()
     def _pictures(self, prompt: str, ticket: Ticket) -> tuple[Picture, ...]:
         # One by one: the decoder's memory is large, and a picture alone is then the same picture.
-        images = [
-            to_pictures(self.model.draw_pixels(torch.tensor([ids], device=self.device)))[0]
-            for ids in ticket.pictures
-        ]
+        with beside_others(self.device):
+            images = [
+                to_pictures(self.model.draw_pixels(torch.tensor([ids], device=self.device)))[0]
+                for ids in ticket.pictures
+            ]
         return tuple(
             Picture(
                 image=image,

@@ -6,7 +6,7 @@ without a setting made by hand: weights, config, tokenizer, chat template, gener
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +43,14 @@ def save(
     tokenizer: JanusTokenizer,
     style: PromptStyle,
     *,
-    guidance: float,
+    drawing: Mapping[str, float],
 ) -> None:
     """Writes the checkpoint. Raises `WeightsError` where the disk is full or not writable."""
     write_checkpoint(
         Path(folder),
         _tensors(model),
         config_json(model.config, tokenizer, model.dtype),
-        other_files(model.config, tokenizer, style, guidance=guidance),
+        other_files(model.config, tokenizer, style, drawing=drawing),
     )
 
 
@@ -79,16 +79,20 @@ def config_json(
 
 
 def other_files(
-    config: JanusConfig, tokenizer: JanusTokenizer, style: PromptStyle, *, guidance: float
+    config: JanusConfig,
+    tokenizer: JanusTokenizer,
+    style: PromptStyle,
+    *,
+    drawing: Mapping[str, float],
 ) -> dict[str, bytes]:
     """What lies beside `config.json` and the weights: file name -> content.
 
-    `guidance` is the strength that drawings of this checkpoint have unless told otherwise.
+    `drawing` has the guidance and the temperature of its drawings, unless told otherwise.
     """
     files = {
         "tokenizer.json": tokenizer.to_json(bos_first=True),
         "tokenizer_config.json": _json(_tokenizer_config(config)),
-        GENERATION_FILE: _json(_generation_config(tokenizer.special, guidance)),
+        GENERATION_FILE: _json(_generation_config(tokenizer.special, drawing)),
         "processor_config.json": _json(_processor_config(config, style)),
         TEMPLATE_FILE: chat_template(style),
     }
@@ -111,21 +115,26 @@ def read_processor(folder: str | os.PathLike[str]) -> dict[str, Any]:
     return settings
 
 
-def read_guidance(folder: str | os.PathLike[str]) -> float:
-    """How strong the guidance of a checkpoint's drawings is; where it does not say, 5 as in Janus.
+def read_drawing(folder: str | os.PathLike[str]) -> dict[str, float]:
+    """Guidance and temperature of a checkpoint's drawings; without a word, 5 and 1 as in Janus.
 
-    Raises `WeightsMissingError` for a strength that nothing can be drawn with.
+    Raises `WeightsMissingError` for what nothing can be drawn with.
     """
     path = Path(folder) / GENERATION_FILE
-    stated = read_object(path).get("guidance_scale") if path.is_file() else None
-    if stated is None:
-        return DrawParams().guidance
+    stated = read_object(path) if path.is_file() else {}
+    further = stated.get("generation_kwargs")
+    found = {
+        "guidance": stated.get("guidance_scale"),
+        "temperature": further.get("temperature") if isinstance(further, dict) else None,
+    }
     try:
-        return DrawParams(guidance=stated).guidance
+        params = DrawParams(**{name: value for name, value in found.items() if value is not None})
     except UsageError as error:
         raise WeightsMissingError(
-            f"{path} cannot be used: {error.message}", "Correct its guidance_scale."
+            f"{path} cannot be used: {error.message}",
+            "Correct its guidance_scale, or the temperature of its generation_kwargs.",
         ) from error
+    return {"guidance": params.guidance, "temperature": params.temperature}
 
 
 def chat_template(style: PromptStyle) -> str:
@@ -169,13 +178,16 @@ def _tokenizer_config(config: JanusConfig) -> dict[str, Any]:
     }
 
 
-def _generation_config(special: SpecialIds, guidance: float) -> dict[str, Any]:
+def _generation_config(special: SpecialIds, drawing: Mapping[str, float]) -> dict[str, Any]:
+    # transformers would take a temperature of its own for answers too.
+    is_usual = drawing["temperature"] == DrawParams().temperature
+    own = {} if is_usual else {"temperature": drawing["temperature"]}
     return {
         "bos_token_id": special.bos,
         "eos_token_id": special.eos,
         "pad_token_id": special.pad,
-        "guidance_scale": guidance,
-        "generation_kwargs": {"boi_token_id": special.image_start},
+        "guidance_scale": drawing["guidance"],
+        "generation_kwargs": {"boi_token_id": special.image_start, **own},
     }
 
 

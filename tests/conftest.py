@@ -1,5 +1,7 @@
 """What many tests share: the sprites, the vocabulary of the emoji world, a tiny random model."""
 
+import os
+
 import pytest
 import torch
 
@@ -14,6 +16,9 @@ from janus.training.initial import initialise_convolutions, initialise_linears
 from vision.config import CodebookConfig, VisionConfig
 
 VOCAB_SIZE = 640
+
+if not torch.cuda.is_available():  # Triton reads it when it is imported
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -16,7 +16,7 @@ OPTIONAL = {
     "fastapi": ("janus/server", "webui"),
     "uvicorn": ("janus/server", "webui"),
     "typer": ("janus/cli",),
-    "xformers": ("janus/model/attention.py",),
+    "xformers": (),
 }
 
 

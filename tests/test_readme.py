@@ -1,12 +1,15 @@
 """The README is a promise: its commands and its Python are run as they stand."""
 
+import contextlib
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
 from glob import glob
 from pathlib import Path
 
@@ -41,19 +44,23 @@ def test_ci_runs_the_readmes_test_command():
     assert SETUP[1] in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
-def test_the_python_snippet(tmp_path: Path):
-    (snippet,) = blocks("python")
+def run_python(snippet: str, folder: Path) -> list[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
         [sys.executable, "-c", snippet],
-        cwd=tmp_path,
+        cwd=folder,
         env=environment,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    caption, background = done.stdout.splitlines()
+    return done.stdout.splitlines()
+
+
+def test_the_python_snippet(tmp_path: Path):
+    snippet, _ = blocks("python")
+    caption, background = run_python(snippet, tmp_path)
     assert "heart" in caption
     assert background == "blue"
     assert (tmp_path / "heart.png").is_file()
@@ -61,7 +68,7 @@ def test_the_python_snippet(tmp_path: Path):
 
 def test_the_command_lines(tmp_path: Path):
     lines = [line for line in commands() if line.startswith("uv run janus ")]
-    runnable = [line for line in lines if " web " not in line]
+    runnable = [line for line in lines if line.split()[3] not in ("web", "serve")]
     assert len(runnable) >= 5
     for line in runnable:
         done = janus(shlex.split(line.removeprefix("uv run janus ")), tmp_path)
@@ -69,21 +76,39 @@ def test_the_command_lines(tmp_path: Path):
         assert done.stdout.strip(), line
 
 
-def test_the_web_command_serves_the_studio(tmp_path: Path):
+@contextlib.contextmanager
+def served(folder: Path, *command: str) -> Iterator[tuple[int, subprocess.Popen]]:
+    """What listens on a port of its own."""
     script = str(Path(sys.executable).parent / "janus")
-    port = 7900 + os.getpid() % 1000
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     process = subprocess.Popen(
-        [script, "web", "--port", str(port), "--no-open"],
-        cwd=tmp_path,
+        [script, *command, "--port", str(port)],
+        cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
     try:
-        page = wait_for_page(f"http://127.0.0.1:{port}", process)
-        assert "janus-emoji" in page
+        yield port, process
     finally:
         process.terminate()
         process.wait(timeout=20)
+
+
+def test_the_web_command_serves_the_studio(tmp_path: Path):
+    with served(tmp_path, "web", "--no-open") as (port, process):
+        assert "janus-emoji" in wait_for_page(f"http://127.0.0.1:{port}", process)
+
+
+def test_the_service_and_its_snippet(tmp_path: Path):
+    """The studio is beside it."""
+    _, snippet = blocks("python")
+    assert "uv run janus serve" in commands()
+    with served(tmp_path, "serve") as (port, process):
+        assert "janus-emoji" in wait_for_page(f"http://127.0.0.1:{port}", process)
+        (answer,) = run_python(snippet.replace(":8000", f":{port}"), tmp_path)
+    assert "heart" in answer
 
 
 def wait_for_page(address: str, process: subprocess.Popen, seconds: float = 60) -> str:

@@ -10,7 +10,7 @@ from PIL import Image
 from janus import Janus
 from janus.errors import WeightsMissingError
 from janus.prompts.chat import Turn
-from janus.saving import GENERATION_FILE, read_guidance
+from janus.saving import GENERATION_FILE, read_drawing
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +82,7 @@ def test_reading_back_changes_nothing(tiny: Janus, tiny_folder: Path, picture: I
     [
         ('{"guidance_scale": 0.5}', "0.5"),
         ('{"guidance_scale": "strong"}', "strong"),
+        ('{"generation_kwargs": {"temperature": 3}}', "temperature is 3"),
         ("[]", "not a JSON object"),
         ("{", "cannot be read"),
     ],
@@ -94,12 +95,23 @@ def test_generation_defaults_that_cannot_be(tiny_folder: Path, tmp_path: Path, c
     assert GENERATION_FILE in str(error.value) and error.value.hint
 
 
-def test_a_checkpoint_that_states_no_guidance_has_that_of_janus(tiny_folder: Path, tmp_path: Path):
+def test_a_checkpoint_that_states_nothing_draws_as_janus_does(tiny_folder: Path, tmp_path: Path):
     folder = shutil.copytree(tiny_folder, tmp_path / "model")
-    (folder / GENERATION_FILE).write_text('{"guidance_scale": null}')
-    assert read_guidance(folder) == 5
+    for content in ('{"guidance_scale": null}', '{"generation_kwargs": []}'):
+        (folder / GENERATION_FILE).write_text(content)
+        assert read_drawing(folder) == {"guidance": 5, "temperature": 1}
     (folder / GENERATION_FILE).unlink()
-    assert read_guidance(folder) == 5
+    assert read_drawing(folder) == {"guidance": 5, "temperature": 1}
+
+
+def test_a_checkpoints_own_way_of_drawing(tiny: Janus, tmp_path: Path):
+    """It is kept, and drawings have it that ask for nothing else."""
+    parts = (tiny.model, tiny.tokenizer, tiny.template.style)
+    Janus(*parts, name="calm", guidance=2, temperature=0.4).save_pretrained(tmp_path)
+    again = Janus.from_pretrained(tmp_path, dtype="float32", device="cpu")
+    own, asked = again.image_request("a dog").params, again.image_request("a dog", temperature=1)
+    assert (own.guidance, own.temperature) == (2, 0.4)
+    assert (asked.params.guidance, asked.params.temperature) == (2, 1)
 
 
 def test_the_routers_bias_stays_exact_in_bfloat16(tiny_folder: Path):

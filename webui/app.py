@@ -24,6 +24,8 @@ from webui.pictures import Shelf
 from webui.texts import text
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from janus.pipeline import Janus
 
 HERE = Path(__file__).parent
@@ -89,6 +91,20 @@ def launch(
         pass
     finally:
         page.close(verbose=False)
+
+
+def mount(app: "FastAPI", model: "Janus") -> None:
+    """Adds the page at /, beside the addresses that the application has already."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    gr.mount_gradio_app(
+        app,
+        build(model),
+        path="/",
+        max_file_size=LARGEST_UPLOAD,
+        show_error=True,
+        footer_links=["api", "settings"],
+        **look(),
+    )
 
 
 def look() -> dict[str, Any]:

@@ -58,7 +58,8 @@ class DrawEvents:
 
     def _draw(self, prompt: str, settings: dict[str, Any], drawn: Drawn) -> Iterator[Update]:
         for _ in self.loader.waiting():
-            settings.pop("guidance", None)  # the page cannot know yet what suits the model
+            for name in ("guidance", "temperature"):
+                settings.pop(name, None)  # the page cannot know yet what suits the model
             yield {self.page.progress: markup.note(text("wait.model"))}
         model = self.loader.model()
         yield {self.page.progress: markup.bar(0, text("draw.begin"))}

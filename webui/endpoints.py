@@ -33,15 +33,16 @@ def add_endpoints(loader: ModelLoader, shelf: Shelf, *, uploads: Path) -> None:
         count: int = 1,
         seed: int | None = None,
         guidance: float | None = None,
-        temperature: float = 1.0,
+        temperature: float | None = None,
     ) -> list[FileData]:
         """Draw pictures of what the prompt says.
 
-        Picture i uses seed + i; no seed: a random one; no guidance: what suits the model.
+        Picture i uses seed + i; no seed: a random one; no guidance and no temperature: what suits
+        the model.
         """
-        settings = {"count": count, "seed": seed, "temperature": temperature}
-        if guidance is not None:
-            settings["guidance"] = guidance
+        settings: dict[str, Any] = {"count": count, "seed": seed}
+        suited = {"guidance": guidance, "temperature": temperature}
+        settings |= {name: value for name, value in suited.items() if value is not None}
         with errors_as(plain):
             pictures = loader.model().draw(prompt, **settings)
             return [FileData(path=path) for path in shelf.save(pictures)]

@@ -33,14 +33,17 @@ def connect(page: gr.Blocks, header: Header, loader: ModelLoader, draw: DrawLayo
 
     def look() -> Update:
         state = loader.state
-        suited = {draw.guidance: state.model.guidance} if isinstance(state, Ready) else {}
+        suited: Update = {}
+        if isinstance(state, Ready):
+            suited[draw.guidance] = state.model.guidance
+            suited[draw.temperature] = state.model.temperature
         return suited | {
             header.chip: markup.chip(state),
             header.timer: gr.Timer(active=isinstance(state, Loading)),
             draw.examples: gr.Dataset(samples=[[prompt] for prompt in examples_for(state.name)]),
         }
 
-    outputs = [header.chip, header.timer, draw.examples, draw.guidance]
+    outputs = [header.chip, header.timer, draw.examples, draw.guidance, draw.temperature]
     gr.on([page.load, header.timer.tick], look, outputs=outputs, **PAGE)
 
 

@@ -24,7 +24,7 @@ from weights import catalog
 Status = Literal["ok", "warning", "problem"]
 
 REQUIRED = ("torch", "numpy", "pillow", "safetensors", "tokenizers", "huggingface-hub")
-OPTIONAL = ("transformers", "gradio", "diffusers", "xformers")
+OPTIONAL = ("transformers", "gradio", "diffusers")
 VARIABLES = ("JANUS_MODEL", "JANUS_DEVICE", "HF_HOME", "HF_HUB_OFFLINE")
 OLDEST_TORCH = (2, 11)
 QUEUE_LIBRARY = "janus"  # its name on the package index

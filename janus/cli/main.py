@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 
 from janus import __version__
-from janus.cli import bench, chat, doctor, drawing, evaluation, info, seeing, train, web, weights
+from janus.cli import (
+    bench,
+    chat,
+    doctor,
+    drawing,
+    evaluation,
+    info,
+    seeing,
+    serve,
+    train,
+    web,
+    weights,
+)
 from janus.cli.common import EXIT_CODES
 
 PLAIN = {
@@ -27,9 +39,14 @@ app.command()(seeing.ask)
 app.command()(drawing.draw)
 app.command()(chat.chat)
 app.command()(web.web)
-app.command()(bench.bench)
+app.command()(serve.serve)
 app.command()(info.info)
 app.command()(doctor.doctor)
+
+bench_app = typer.Typer(invoke_without_command=True, **{**PLAIN, "no_args_is_help": False})
+bench_app.callback()(bench.bench)
+bench_app.command("serve")(bench.serve)
+app.add_typer(bench_app, name="bench")
 
 weights_app = typer.Typer(help="List, download, check, upcycle and quantize models.", **PLAIN)
 weights_app.command("list")(weights.list_models)
@@ -42,11 +59,14 @@ app.add_typer(weights_app, name="weights")
 evaluation_app = typer.Typer(help="Measure a model.", **PLAIN)
 evaluation_app.command()(evaluation.parity)
 evaluation_app.command()(evaluation.emoji)
+evaluation_app.command()(evaluation.guidance)
+evaluation_app.command()(evaluation.precision)
 evaluation_app.command()(evaluation.routing)
 app.add_typer(evaluation_app, name="eval")
 
 train_app = typer.Typer(help="Train a model.", **PLAIN)
 train_app.command()(train.emoji)
+train_app.command()(train.curves)
 app.add_typer(train_app, name="train")
 
 
@@ -73,6 +93,7 @@ def root(
     janus draw "two red hearts" -n 4 --seed 7
     janus draw --like picture.png          the same picture again
     janus web                              the studio in your browser
+    janus serve                            the same for programs, as OpenAI's API
     """
 
 

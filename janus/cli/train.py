@@ -1,4 +1,4 @@
-"""`janus train emoji`: trains the bundled model from nothing."""
+"""`janus train`: trains the bundled model from nothing, and shows how training went."""
 
 import logging
 from pathlib import Path
@@ -8,6 +8,7 @@ import typer
 
 from janus.cli.common import command
 from janus.cli.options import Messages, Results
+from janus.errors import UsageError
 
 
 @command
@@ -16,6 +17,13 @@ def emoji(
     run: Annotated[
         Path, typer.Option(help="Where states and logs go; the same folder goes on from there.")
     ] = Path("runs/janus-emoji"),
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of the longest stages, in which seeing and drawing are learned."),
+    ] = None,
+    dense: Annotated[
+        bool, typer.Option("--dense", help="Without routed experts, at the same active size.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cuda, cuda:1, mps or cpu.")] = "auto",
     *,
     results: Results,
@@ -25,13 +33,42 @@ def emoji(
 
     \b
     janus train emoji --out my-emoji --run runs/my-emoji
+    janus train emoji --dense --out dense-emoji --run runs/dense-emoji
     """
     if not messages.quiet:
         logging.getLogger("janus").setLevel(logging.INFO)
+    from janus.training.emoji.recipe import stages_of
     from janus.training.emoji.train import train
 
-    model = train(output=out, run=run, device=device)
+    stages = {} if steps is None else stages_of(steps)
+    model = train(output=out, run=run, dense=dense, device=device, **stages)
     if results.json:
         results.print_json({"path": str(out), "parameters": model.num_parameters})
     else:
         results.print(str(out))
+
+
+@command
+def curves(
+    runs: Annotated[
+        list[Path], typer.Argument(help="Folders that `janus train` wrote its logs to.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The picture.")] = Path(
+        "curves.png"
+    ),
+    *,
+    results: Results,
+    messages: Messages,
+) -> None:
+    """Draw the losses of one run, or of up to four side by side.
+
+    \b
+    janus train curves runs/janus-emoji runs/dense-emoji -o curves.png
+    """
+    from janus.training.curves import plot_curves
+
+    for run in runs:
+        if not (run / "log.jsonl").exists():
+            raise UsageError(f"There is no log of a training run in {run}.")
+    plot_curves(runs, output)
+    results.print_json({"path": str(output)}) if results.json else results.print(str(output))

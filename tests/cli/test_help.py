@@ -20,7 +20,12 @@ OPTIONS = {
     f"-o --output --like --from {MODEL} {RESULTS} {MESSAGES}",
     "chat": f"{TEXT} {MODEL} {RESULTS} {MESSAGES}",
     "web": f"--host --port --share --open --no-open {MODEL} {MESSAGES}",
-    "bench": f"--random --steps --pictures --windows --against {MODEL} {RESULTS} {MESSAGES}",
+    "serve": "--host --port --web --no-web --keys --new-key --slots --context --max-waiting "
+    "--max-seconds --drain-seconds --tokens-per-minute --fetch-from --name --log-contents "
+    f"{MODEL} {MESSAGES}",
+    "bench": "--random --steps --pictures --windows --drawings --against --plot --suite "
+    f"{MODEL} {RESULTS} {MESSAGES}",
+    "bench serve": f"--clients --rate --seconds --draw-share --key {RESULTS} {MESSAGES}",
     "info": f"{RESULTS} {MESSAGES}",
     "doctor": f"{MODEL} {RESULTS} {MESSAGES}",
     "weights list": f"{RESULTS} {MESSAGES}",
@@ -30,10 +35,13 @@ OPTIONS = {
     f"--first-dense --seed --offline {RESULTS} {MESSAGES}",
     "weights quantize": f"--to --offline {RESULTS} {MESSAGES}",
     "eval parity": f"--dtype --device --tokens --offline {RESULTS} {MESSAGES}",
-    "eval emoji": f"--scenes --drawings --sheet --shuffle-routers {MODEL} {RESULTS} {MESSAGES}",
+    "eval emoji": f"--limit --guidance --sheet --shuffle-routers {MODEL} {RESULTS} {MESSAGES}",
+    "eval guidance": f"--limit --picture {MODEL} {RESULTS} {MESSAGES}",
+    "eval precision": f"--against --types --device --offline {RESULTS} {MESSAGES}",
     "eval routing": "--scenes --see --draw --picture --shuffle --device --dtype --offline "
     f"{RESULTS} {MESSAGES}",
-    "train emoji": f"--out --run --device {RESULTS} {MESSAGES}",
+    "train curves": f"-o --output {RESULTS} {MESSAGES}",
+    "train emoji": f"--out --run --steps --dense --device {RESULTS} {MESSAGES}",
 }
 
 
@@ -66,6 +74,11 @@ def test_exit_codes_are_documented(run):
 
 def test_version(run):
     assert run("--version").stdout == f"janus {__version__}\n"
+
+
+def test_the_package_runs_as_a_module():
+    command = [sys.executable, "-m", "janus", "--version"]
+    assert subprocess.run(command, capture_output=True, text=True).stdout.split()[-1] == __version__
 
 
 def test_help_loads_nothing_heavy():

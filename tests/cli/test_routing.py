@@ -60,9 +60,26 @@ def test_a_dense_model_has_no_experts(run, janus):
     assert "has no experts" in result.stderr
 
 
+def test_strengths_of_guidance_are_compared(run, tmp_path):
+    curve = tmp_path / "curve.png"
+    result = run("eval", "guidance", 1, 5, "--limit", 1, "--picture", curve, "--json")
+    assert result.code == 0
+    rows = json.loads(result.stdout)["guidance"]
+    assert [row["guidance"] for row in rows] == [1, 5]
+    assert all(0 <= row["drawing.overall"] <= 1 for row in rows)
+    assert Image.open(curve).width > 800
+
+
+def test_a_strength_out_of_range_is_refused(run):
+    result = run("eval", "guidance", 0.5)
+    assert result.code == 2
+    assert "guidance is 0.5" in result.stderr
+
+
 def test_the_exam_says_that_routers_were_shuffled(run):
-    result = run("eval", "emoji", "--scenes", 1, "--drawings", 1, "--shuffle-routers", 3, "--json")
+    result = run("eval", "emoji", "--limit", 1, "--shuffle-routers", 3, "--json")
     assert result.code == 0
     marks = json.loads(result.stdout)
     assert marks["shuffled_routers"] == 3
-    assert 0 <= marks["draw.single"] <= 1
+    assert len(marks["drawings"]) == 2 * 6 * 4
+    assert 0 <= marks["drawing.overall"] <= 1

@@ -88,7 +88,7 @@ def test_a_drawing_grows_and_ends_in_the_gallery_with_its_settings(page: Page):
     expect(page.locator("#progress")).to_contain_text(re.compile(r"Row \d of 8"))
     assert not page.locator("#gallery img").count()
     expect(page.locator("#gallery .caption-label")).to_have_text("seed 7")
-    expect(page.locator("#progress")).to_contain_text("64 × 64")
+    expect(page.locator("#progress")).to_contain_text("128 × 128")
     expect(page.locator("#draw")).to_be_visible()
     settings = read_settings(download(page, "#gallery img"))
     assert settings and settings["seed"] == 7 and settings["prompt"] == "two red hearts"

@@ -1,0 +1,1 @@
+"""The OpenAI-compatible service: HTTP in, the engine's answers and pictures out."""

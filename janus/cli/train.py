@@ -24,6 +24,13 @@ def emoji(
     dense: Annotated[
         bool, typer.Option("--dense", help="Without routed experts, at the same active size.")
     ] = False,
+    encoders: Annotated[
+        str | None,
+        typer.Option(
+            metavar="<model>",
+            help="Take the vision encoder and the VQ tokenizer of this model, and train the rest.",
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cuda, cuda:1, mps or cpu.")] = "auto",
     *,
     results: Results,
@@ -34,14 +41,17 @@ def emoji(
     \b
     janus train emoji --out my-emoji --run runs/my-emoji
     janus train emoji --dense --out dense-emoji --run runs/dense-emoji
+    janus train emoji --encoders janus-emoji --steps 1500
     """
     if not messages.quiet:
         logging.getLogger("janus").setLevel(logging.INFO)
+    from janus.pipeline import Janus
     from janus.training.emoji.recipe import stages_of
     from janus.training.emoji.train import train
 
     stages = {} if steps is None else stages_of(steps)
-    model = train(output=out, run=run, dense=dense, device=device, **stages)
+    taken = None if encoders is None else Janus.from_pretrained(encoders).model
+    model = train(output=out, run=run, dense=dense, encoders=taken, device=device, **stages)
     if results.json:
         results.print_json({"path": str(out), "parameters": model.num_parameters})
     else:

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from janus import Janus
+from janus.errors import UsageError
 from janus.model.moe import Experts
 from janus.training.curves import plot_curves, smooth
 from janus.training.emoji.lesson_batches import Course
@@ -51,6 +53,21 @@ def test_one_call_trains_a_model_and_a_second_one_only_writes_it_again(tmp_path:
     picture = janus.draw("two red hearts", seed=0)[0].image
     assert picture.size == (IMAGE_SIZE, IMAGE_SIZE)
     assert isinstance(janus.caption(picture, max_tokens=4), str)
+
+
+def test_encoders_of_a_trained_model_are_taken_whole(tmp_path: Path):
+    trained = Janus.from_pretrained("janus-emoji", device="cpu", dtype="bfloat16").model
+    stages = {name: STAGES[name] for name in ("joint_stage", "lesson_stage", "finish_stage")}
+    janus = train(tmp_path / "model", tmp_path / "run", encoders=trained, device="cpu", **stages)
+    assert not read_log(tmp_path / "run", "looking") and not read_log(tmp_path / "run", "encoder")
+    pixels = torch.rand(2, 3, IMAGE_SIZE, IMAGE_SIZE) * 2 - 1
+    ours = janus.model.to(torch.bfloat16).vqmodel
+    assert torch.equal(ours.encode(pixels), trained.vqmodel.encode(pixels))
+
+
+def test_encoders_of_other_sizes_are_refused(tmp_path: Path, tiny: Janus):
+    with pytest.raises(UsageError, match="other sizes"):
+        train(tmp_path / "model", tmp_path / "run", encoders=tiny.model, device="cpu")
 
 
 def test_a_dense_model_is_as_active_and_has_no_experts(tmp_path: Path):

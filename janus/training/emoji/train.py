@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from janus.devices import choose_device
+from janus.errors import UsageError
 from janus.model.loading import KEPT_IN_FLOAT32
 from janus.model.model import JanusModel
 from janus.pipeline import Janus
@@ -78,19 +79,26 @@ def train(
     encoder_stage: TokenizerTraining = ENCODER,
     decoder_stage: TokenizerTraining = DECODER,
     dense: bool = False,
+    encoders: JanusModel | None = None,
     device: str | torch.device = "auto",
 ) -> Janus:
     """Trains in folder `run` (states, log.jsonl, curves.png) and writes the model to `output`.
 
     `dense` trains a transformer without routed experts, of the same active size, to compare with.
+    `encoders` is a trained model whose vision encoder and VQ tokenizer this one starts with; the
+    stages for these are left out.
     """
     torch.manual_seed(SEED)
     sprites = load_sprites()
     tokenizer = train_vocabulary(sprites, size=VOCAB_SIZE, seed=SEED)
     style = PromptStyle.of_checkpoint(tokenizer, STYLE_SETTINGS)
     model = _new_model(tokenizer, dense).to(choose_device(device))
-    space = _find_codes(model, sprites, codebook_stage, Run(run, "codebook"))
-    _learn_to_look(model, sprites, looking_stage, Run(run, "looking"))
+    space = None
+    if encoders is None:
+        space = _find_codes(model, sprites, codebook_stage, Run(run, "codebook"))
+        _learn_to_look(model, sprites, looking_stage, Run(run, "looking"))
+    else:
+        _take_encoders(model, encoders)
     template = ChatTemplate(
         tokenizer,
         style,
@@ -98,16 +106,18 @@ def train(
         context=model.config.transformer.max_position_embeddings,
     )
     log.info("stage 3 of 7: seeing and drawing, %d steps", joint_stage.steps)
-    learn_jointly = partial(_learn_jointly, model, sprites, template, space)
+    find_ids = model.vqmodel.encode if space is None else partial(encode, model.vqmodel, space)
+    learn_jointly = partial(_learn_jointly, model, sprites, template, find_ids)
     learn_jointly(joint_stage, SEED + 1, Run(run, "joint"))
     _learn_lessons(model, sprites, template, lesson_stage, Run(run, "lessons"))
     log.info("stage 5 of 7: seeing and drawing, %d steps more", finish_stage.steps)
     learn_jointly(finish_stage, SEED + 6, Run(run, "finish"))
-    log.info("stage 6 of 7: VQ encoder, %d steps", encoder_stage.steps)
-    learn_vq = partial(_learn_vq, model, sprites, space)
-    learn_vq(train_encoder, encoder_stage, SEED + 4, Run(run, "encoder"))
-    log.info("stage 7 of 7: VQ decoder, %d steps", decoder_stage.steps)
-    learn_vq(train_decoder, decoder_stage, SEED + 2, Run(run, "decoder"))
+    if space is not None:
+        log.info("stage 6 of 7: VQ encoder, %d steps", encoder_stage.steps)
+        learn_vq = partial(_learn_vq, model, sprites, space)
+        learn_vq(train_encoder, encoder_stage, SEED + 4, Run(run, "encoder"))
+        log.info("stage 7 of 7: VQ decoder, %d steps", decoder_stage.steps)
+        learn_vq(train_decoder, decoder_stage, SEED + 2, Run(run, "decoder"))
     plot_curves([Path(run)], Path(run) / "curves.png")
     model.eval().requires_grad_(False)
     suited = {"guidance": GUIDANCE, "temperature": TEMPERATURE}
@@ -125,6 +135,22 @@ def _new_model(tokenizer: JanusTokenizer, dense: bool) -> JanusModel:
         if any(part in name for part in KEPT_IN_FLOAT32):
             buffer.data = buffer.data.float()
     return model
+
+
+def _take_encoders(model: JanusModel, encoders: JanusModel) -> None:
+    """Both encoders of a trained model, instead of the stages that train them.
+
+    Raises `UsageError` where they have other sizes.
+    """
+    ours, theirs = model.config, encoders.config
+    if (ours.vision, ours.codebook) != (theirs.vision, theirs.codebook):
+        raise UsageError(
+            "The encoders of that model have other sizes than this recipe's.",
+            "Take those of a janus-emoji.",
+        )
+    model.vision_model.load_state_dict(encoders.vision_model.state_dict())
+    model.vqmodel.load_state_dict(encoders.vqmodel.state_dict())
+    start_from_codes(model)
 
 
 def _find_codes(
@@ -155,7 +181,7 @@ def _learn_jointly(
     model: JanusModel,
     sprites: Sprites,
     template: ChatTemplate,
-    space: PatchSpace,
+    find_ids: Callable[[torch.Tensor], torch.Tensor],
     settings: JointTraining,
     seed: int,
     run: Run,
@@ -182,7 +208,7 @@ def _learn_jointly(
         settings,
         run,
         image_token_id=template.tokenizer.special.image,
-        encode=partial(encode, model.vqmodel, space),
+        encode=find_ids,
     )
 
 

@@ -32,6 +32,14 @@ def test_ruff(arguments: list[str]):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_bandit_finds_nothing():
+    command = [tool("bandit"), "--quiet", "--recursive", "--configfile", "pyproject.toml"]
+    done = subprocess.run(
+        [*command, *PACKAGES], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_imports_point_down_only():
     done = subprocess.run(
         [tool("lint-imports")], cwd=ROOT, capture_output=True, text=True, check=False

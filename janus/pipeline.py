@@ -25,6 +25,7 @@ from janus.errors import UsageError, WeightsMissingError, as_janus_error
 from janus.generation.params import DrawParams, TextParams, settings_from
 from janus.generation.reading import AnswerReader
 from janus.generation.results import DrawStep, Picture, TextResult
+from janus.generation.review import log_likelihood
 from janus.model.loading import load_model, num_parameters
 from janus.model.model import JanusModel
 from janus.prompts.chat import ChatTemplate, PromptStyle, Turn
@@ -145,6 +146,20 @@ class Janus:
         """`ask`, piece by piece as the words come. Closing the iterator stops the model."""
         request = self.text_request(pictures, question, history=history, **settings)
         return self._stream_text(request)
+
+    def match(self, pictures: Sequence[Source], prompt: str) -> list[float]:
+        """How well each picture shows what the prompt says, by the model's own seeing.
+
+        The mean log-likelihood of the prompt as a description of the picture (VisualGPTScore, Lin
+        et al. 2023): at most 0, and only to be compared with others of the same prompt.
+        """
+        wanted = self.template.answer_ids(prompt)
+        special = self.tokenizer.special
+        with beside_others(self.device):
+            return [
+                log_likelihood(self.model, request.prompt, wanted, special.image)
+                for request in (self.text_request(p, CAPTION_REQUEST) for p in pictures)
+            ]
 
     def answer(self, request: TextRequest) -> TextResult:
         """A prepared request's whole answer, with why it ended and its token counts."""

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from janus.engine.request import ImageRequest, TextRequest
 from janus.generation.guidance import guide
+from janus.generation.review import embed
 from janus.model.cache import Rows
 from janus.model.model import JanusModel
 from janus.pipeline import Janus
@@ -94,11 +95,7 @@ def _case(janus: Janus, prompt: str, seed: int) -> Case:
 
 def _words(model: JanusModel, case: Case, image_token_id: int) -> Tensor:
     prompt = case.answer.prompt
-    ids_N = torch.tensor(prompt.ids + case.words[:-1], device=model.device)
-    hidden_ND = model.embed_text(ids_N)
-    assert prompt.pixels is not None
-    pixels = prompt.pixels.to(model.device, model.dtype)
-    hidden_ND[ids_N == image_token_id] = model.see(pixels).flatten(0, 1)
+    hidden_ND = embed(model, prompt, case.words[:-1], image_token_id)
     return model.text_logits(_last(model, hidden_ND, len(case.words))).float()
 
 

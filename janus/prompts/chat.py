@@ -99,6 +99,10 @@ class ChatTemplate:
         self._check_length(len(ids), self.num_image_tokens, 0)
         return Prompt(ids)
 
+    def answer_ids(self, text: str) -> tuple[int, ...]:
+        """What follows the prompt of `to_answer` where this text is the whole answer."""
+        return self._encode([f" {text.strip()}", self.tokenizer.special.eos])
+
     def _turn(self, turn: Turn) -> list[str | int]:
         special, text = self.tokenizer.special, turn.text.strip()
         if turn.role == "assistant":

@@ -1,0 +1,58 @@
+"""What the model thinks of an answer that is there already."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from PIL import Image
+
+from janus.generation.review import log_likelihood
+from janus.pipeline import CAPTION_REQUEST, Janus
+from janus.prompts.batch import Prompt
+
+PICTURE = Image.new("RGB", (32, 32), "teal")
+
+
+def test_it_is_the_mean_over_the_steps_of_decoding(tiny: Janus):
+    request = tiny.text_request(PICTURE, "What is it?", temperature=0, max_tokens=5)
+    *_, ticket = tiny.engine.run(request)
+    placeholder = tiny.tokenizer.special.image
+    found = log_likelihood(tiny.model, request.prompt, ticket.ids, placeholder)
+    one_by_one = [
+        log_likelihood(tiny.model, _longer(request.prompt, ticket.ids[:i]), [token], placeholder)
+        for i, token in enumerate(ticket.ids)
+    ]
+    assert found == pytest.approx(sum(one_by_one) / len(one_by_one), abs=1e-5)
+    # Nothing is likelier than what greedy decoding chose, at its first step.
+    others = [
+        log_likelihood(tiny.model, request.prompt, [token], placeholder) for token in range(50)
+    ]
+    assert max(others) <= one_by_one[0] + 1e-6
+
+
+def test_the_bundled_model_knows_which_picture_is_meant():
+    janus = Janus.from_pretrained("janus-emoji", device="cpu")
+    prompts = ["two red hearts", "a dog", "a green square below a yellow circle"]
+    pictures = [janus.draw(prompt, seed=1)[0].image for prompt in prompts]
+    for i, prompt in enumerate(prompts):
+        scores = janus.match(pictures, prompt)
+        assert scores.index(max(scores)) == i
+        assert max(scores) <= 0
+
+
+def test_pictures_do_not_depend_on_their_neighbours(tiny: Janus):
+    other = Image.new("RGB", (32, 32), "red")
+    both = tiny.match([PICTURE, other], "a dog")
+    assert both == [*tiny.match([PICTURE], "a dog"), *tiny.match([other], "a dog")]
+
+
+def test_an_answer_continues_its_prompt(tiny: Janus):
+    """As a conversation in which it was given."""
+    ids = tiny.template.answer_ids(" a dog ")
+    prompt = tiny.text_request(None, CAPTION_REQUEST).prompt
+    longer = tiny.text_request(None, "And?", history=[(CAPTION_REQUEST, "a dog")]).prompt
+    assert longer.ids[: len(prompt) + len(ids)] == (*prompt.ids, *ids)
+
+
+def _longer(prompt: Prompt, ids: Sequence[int]) -> Prompt:
+    return replace(prompt, ids=(*prompt.ids, *ids))

@@ -123,7 +123,7 @@ class Library:
             settings = _settings(path, path.stat().st_mtime_ns)
         except OSError:
             return None
-        return settings and Entry(path, settings, _mark(path).exists())
+        return Entry(path, settings, _mark(path).exists()) if settings else None
 
 
 def _mark(path: Path) -> Path:

@@ -37,6 +37,7 @@ class Attention(nn.Module):
         width, d = config.hidden_size, config.head_dim
         self.num_heads, self.num_kv_heads = config.num_attention_heads, config.num_key_value_heads
         self.head_dim = d
+        self.scale = d**-0.5
         self.q_proj = nn.Linear(width, self.num_heads * d, bias=config.attention_bias)
         self.k_proj = nn.Linear(width, self.num_kv_heads * d, bias=config.attention_bias)
         self.v_proj = nn.Linear(width, self.num_kv_heads * d, bias=config.attention_bias)
@@ -55,10 +56,7 @@ class Attention(nn.Module):
     def forward(
         self, hidden_ND: Tensor, rotation: Rotation, rows: Rows, cache: LayerCache | None
     ) -> Tensor:
-        q_NHd, k_NKd, v_NKd = self._project(hidden_ND)
-        if self.use_qk_norm:
-            q_NHd, k_NKd = self.q_norm(q_NHd), self.k_norm(k_NKd)
-        q_NHd, k_NKd = rotation.halves(q_NHd), rotation.halves(k_NKd)
+        q_NHd, k_NKd, v_NKd = self._project(hidden_ND, rotation)
         if cache is None:
             out_NHd = attend_complete(q_NHd, k_NKd, v_NKd, rows)
         else:
@@ -66,13 +64,23 @@ class Attention(nn.Module):
             out_NHd = self._attend_cached(q_NHd, rows, cache)
         return self.o_proj(out_NHd.flatten(-2))
 
-    def _project(self, hidden_ND: Tensor) -> tuple[Tensor, ...]:
-        """Queries [N, H, d], keys and values [N, K, d]."""
+    def queries_and_keys(self, hidden_ND: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor]:
+        """[N, H, d] both, whose products times `scale` are the logits of attention."""
+        q_NHd, k_NKd, _ = self._project(hidden_ND, rotation)
+        return q_NHd, k_NKd.repeat_interleave(self.num_heads // self.num_kv_heads, dim=1)
+
+    def _project(self, hidden_ND: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries [N, H, d] and keys [N, K, d], both rotated, and values [N, K, d]."""
         if self.qkv_proj is None:
             parts = (self.q_proj(hidden_ND), self.k_proj(hidden_ND), self.v_proj(hidden_ND))
-            return tuple(part.unflatten(-1, (-1, self.head_dim)) for part in parts)
-        heads = [self.num_heads, self.num_kv_heads, self.num_kv_heads]
-        return self.qkv_proj(hidden_ND).unflatten(-1, (-1, self.head_dim)).split(heads, dim=-2)
+            q_NHd, k_NKd, v_NKd = (part.unflatten(-1, (-1, self.head_dim)) for part in parts)
+        else:
+            heads = [self.num_heads, self.num_kv_heads, self.num_kv_heads]
+            joined = self.qkv_proj(hidden_ND).unflatten(-1, (-1, self.head_dim))
+            q_NHd, k_NKd, v_NKd = joined.split(heads, dim=-2)
+        if self.use_qk_norm:
+            q_NHd, k_NKd = self.q_norm(q_NHd), self.k_norm(k_NKd)
+        return rotation.halves(q_NHd), rotation.halves(k_NKd), v_NKd
 
     def _attend_cached(self, q_NHd: Tensor, rows: Rows, cache: LayerCache) -> Tensor:
         outs_NHd = []

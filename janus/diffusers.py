@@ -9,7 +9,6 @@ import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Literal, NoReturn, Self, cast, get_args
 
@@ -19,6 +18,7 @@ from diffusers.pipelines.pipeline_utils import DiffusionPipeline, ImagePipelineO
 from PIL import Image
 from torch import Tensor
 
+from janus.drawings import Generators, requests_for
 from janus.engine.request import ImageRequest, Ticket, num_steps
 from janus.errors import UsageError
 from janus.pipeline import DEFAULT_MODEL, Janus
@@ -96,7 +96,7 @@ class JanusPipeline(DiffusionPipeline):
         num_images_per_prompt: int | None = None,
         guidance_scale: float | None = None,
         temperature: float | None = None,
-        generator: torch.Generator | Sequence[torch.Generator] | None = None,
+        generator: Generators | None = None,
         height: int | None = None,
         width: int | None = None,
         output_type: OutputType = "pil",
@@ -131,7 +131,7 @@ class JanusPipeline(DiffusionPipeline):
             "guidance_scale": guidance_scale,
             "temperature": temperature,
         }
-        requests = self._requests(_prompts(prompt), generator, _supported(settings))
+        requests = requests_for(self.janus, prompt, generator, _supported(settings))
         self._interrupt = False
         tickets = self._draw(requests, callback_on_step_end, inputs)
         images = self._output(tickets, output_type)
@@ -217,21 +217,6 @@ class JanusPipeline(DiffusionPipeline):
                 f"It draws {side}x{side}: leave height and width out.",
             )
 
-    def _requests(
-        self, prompts: Sequence[str], generator: Any, settings: Mapping[str, Any]
-    ) -> list[ImageRequest]:
-        """One a prompt, whose seeds go on from one to the next; or one for each generator."""
-        generators = _generators(generator)
-        is_shared = isinstance(generator, torch.Generator)
-        shared = {"generator": generator} if is_shared else {}
-        requests = [self.janus.image_request(prompt, **settings, **shared) for prompt in prompts]
-        if generators and not is_shared:
-            return _drawn_with(requests, generators)
-        return [
-            replace(request, seed=requests[0].seed + i * request.params.count)
-            for i, request in enumerate(requests)
-        ]
-
     def _draw(
         self, requests: Sequence[ImageRequest], callback: StepCallback | None, inputs: Sequence[str]
     ) -> Sequence[Ticket]:
@@ -278,41 +263,6 @@ class JanusPipeline(DiffusionPipeline):
             return images
         pixels_BHW3 = VaeImageProcessor.pil_to_numpy(cast(list[Image.Image], images))
         return pixels_BHW3 if output_type == "np" else VaeImageProcessor.numpy_to_pt(pixels_BHW3)
-
-
-def _prompts(prompt: Any) -> list[str]:
-    prompts = [prompt] if isinstance(prompt, str) else prompt
-    is_list = isinstance(prompts, (list, tuple)) and bool(prompts)
-    if not is_list or not all(isinstance(each, str) for each in prompts):
-        raise UsageError(f"prompt is {prompt!r}, but must be a text or a list of texts.")
-    return list(prompts)
-
-
-def _generators(generator: Any) -> list[torch.Generator]:
-    generators = generator if isinstance(generator, (list, tuple)) else [generator]
-    if not all(isinstance(each, torch.Generator) for each in generators):
-        raise UsageError(
-            f"generator is {generator!r}, but must be a torch.Generator or a list of them.",
-            "For seed 7 it is torch.Generator().manual_seed(7).",
-        )
-    return list(generators)
-
-
-def _drawn_with(
-    requests: Sequence[ImageRequest], generators: Sequence[torch.Generator]
-) -> list[ImageRequest]:
-    """A request for each picture, with the seed of its generator."""
-    pictures = [request for request in requests for _ in range(request.params.count)]
-    if len(generators) != len(pictures):
-        raise UsageError(
-            f"There are {len(generators)} generators for {len(pictures)} pictures.",
-            "Give one generator, or a list with one for each picture.",
-        )
-    seeds = [generator.initial_seed() for generator in generators]
-    return [
-        replace(picture, seed=seed, params=replace(picture.params, count=1, seed=seed))
-        for picture, seed in zip(pictures, seeds, strict=True)
-    ]
 
 
 def _supported(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -102,7 +102,7 @@ class JanusPipeline(DiffusionPipeline):
         output_type: OutputType = "pil",
         return_dict: bool = True,
         callback_on_step_end: StepCallback | None = None,
-        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
+        callback_on_step_end_tensor_inputs: Sequence[str] | None = ("latents",),
         **settings: Any,
     ) -> ImagePipelineOutput | tuple[Any]:
         """Pictures of each prompt in their order; further `settings` are those of `Janus.draw`.
@@ -123,7 +123,7 @@ class JanusPipeline(DiffusionPipeline):
         """
         _check_choice("output_type", output_type, get_args(OutputType))
         inputs = getattr(callback_on_step_end, "tensor_inputs", callback_on_step_end_tensor_inputs)
-        for name in inputs:
+        for name in inputs or ():
             _check_choice("callback_on_step_end_tensor_inputs", name, self._callback_tensor_inputs)
         self._check_size(height, width)
         settings |= {
@@ -133,7 +133,7 @@ class JanusPipeline(DiffusionPipeline):
         }
         requests = requests_for(self.janus, prompt, generator, _supported(settings))
         self._interrupt = False
-        tickets = self._draw(requests, callback_on_step_end, inputs)
+        tickets = self._draw(requests, callback_on_step_end, inputs or ())
         images = self._output(tickets, output_type)
         return ImagePipelineOutput(images=images) if return_dict else (images,)
 
@@ -211,9 +211,10 @@ class JanusPipeline(DiffusionPipeline):
 
     def _check_size(self, height: int | None, width: int | None) -> None:
         side = self.janus.image_size
-        if height not in (None, side) or width not in (None, side):
+        asked = tuple(side if length is None else length for length in (width, height))
+        if asked != (side, side):
             raise UsageError(
-                f"This model does not draw {width or side}x{height or side}.",
+                f"This model does not draw {asked[0]}x{asked[1]}.",
                 f"It draws {side}x{side}: leave height and width out.",
             )
 

@@ -357,6 +357,7 @@ def test_a_quantized_model_stays_as_it_is():
     [
         ({"height": 512}, "32x512.*32x32"),
         ({"width": 64, "height": 32}, "64x32"),
+        ({"height": 0}, "32x0"),
         ({"negative_prompt": "blurry"}, "negative prompt"),
         ({"num_inference_steps": 50}, "one step for each id"),
         ({"image": "photo.png"}, "changes no picture"),

@@ -8,7 +8,6 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from janus.generation.results import DrawStep, Picture, TextResult
 from janus.generation.review import log_likelihood
 from janus.model.loading import load_model, num_parameters
 from janus.model.model import JanusModel
+from janus.model.moving import moved
 from janus.prompts.chat import ChatTemplate, PromptStyle, Turn
 from janus.prompts.history import Message, conversation, turns_of
 from janus.prompts.tokenizer import JanusTokenizer
@@ -250,11 +250,30 @@ class Janus:
         return DrawStep(
             index=ticket.num_steps,
             total=ticket.total_steps,
-            make_preview=partial(self._preview, ticket),
+            make_preview=lambda: vision.preview.contact_sheet(self.previews(ticket)),
             pictures=self._pictures(prompt, ticket) if done else None,
         )
 
+    def previews(self, ticket: Ticket) -> list[Image.Image]:
+        """The pictures of a prepared request as far as they have come, in full size."""
+        grid, decoder = self.model.config.vision.grid_size, self.model.vqmodel
+        with beside_others(self.device):
+            return [vision.preview.preview(decoder, list(ids), grid) for ids in ticket.pictures]
+
     # ------------------------------------------------------------ the model itself
+
+    def to(
+        self, device: str | torch.device | None = None, dtype: str | torch.dtype | None = None
+    ) -> "Janus":
+        """The same on another device or of another number type; itself where that changes nothing.
+
+        Raises `UsageError` for a device or dtype that cannot be used, and for a quantized model.
+        """
+        model = moved(self.model, device, dtype)
+        if model is self.model:
+            return self
+        style = self.template.style
+        return Janus(model, self.tokenizer, style, name=self.name, **self._drawing)
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Writes a checkpoint in transformers' layout, which stock transformers opens."""
@@ -325,12 +344,6 @@ class Janus:
             yield step
             if step.finished:
                 return
-
-    def _preview(self, ticket: Ticket) -> Image.Image:
-        grid, decoder = self.model.config.vision.grid_size, self.model.vqmodel
-        with beside_others(self.device):
-            previews = [vision.preview.preview(decoder, list(ids), grid) for ids in ticket.pictures]
-        return vision.preview.contact_sheet(previews)
 
     @torch.inference_mode()
     def _pictures(self, prompt: str, ticket: Ticket) -> tuple[Picture, ...]:

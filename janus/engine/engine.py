@@ -7,10 +7,20 @@ words and decodes no pictures.
 
 import logging
 from collections.abc import Generator
+from collections.abc import Sequence as Many
+from contextlib import closing
 from dataclasses import dataclass
 
 from janus.engine.recorded import RecordedRunner
-from janus.engine.request import ImageRequest, Sequence, TextRequest, Ticket
+from janus.engine.request import (
+    ImageRequest,
+    Sequence,
+    TextRequest,
+    Ticket,
+    all_done,
+    num_steps,
+    raise_errors,
+)
 from janus.engine.runner import Runner
 from janus.engine.scheduler import Scheduler, slots_of, units
 from janus.engine.windows import Windows
@@ -61,9 +71,15 @@ class Engine:
 
     def submit(self, request: TextRequest | ImageRequest) -> Ticket:
         """Queues a request; its first ids appear in the step that admits it. Raises as `check`."""
-        ticket = self.check(request)
-        self.scheduler.add(ticket)
+        (ticket,) = self.submit_all([request])
         return ticket
+
+    def submit_all(self, requests: Many[TextRequest | ImageRequest]) -> list[Ticket]:
+        """Queues all, or none where one of them raises as `check`."""
+        tickets = [self.check(request) for request in requests]
+        for ticket in tickets:
+            self.scheduler.add(ticket)
+        return tickets
 
     def check(self, request: TextRequest | ImageRequest) -> Ticket:
         """The ticket of a request that could run here, not queued yet. Any thread may ask.
@@ -115,21 +131,27 @@ class Engine:
         Raises:
             JanusError: what the ticket failed with.
         """
+        with closing(self.run_all([ticket])) as steps:
+            for (reached,) in steps:
+                yield reached
+
+    def run_all(self, tickets: Many[Ticket]) -> Generator[Many[Ticket], None, None]:
+        """`run` for several tickets, which advance together; where one fails, all end."""
         seen, done = 0, False
         try:
             while not done:
-                # While the caller holds the ticket, other runs may bring it to its end: that end
-                # is yielded too.
-                done = ticket.done
-                if ticket.num_steps == seen and not done:
+                # While the caller holds the tickets, other runs may bring them to their end: that
+                # end is yielded too.
+                done = all_done(tickets)
+                if num_steps(tickets) == seen and not done:
                     self.step()
-                    done = ticket.done
-                seen = ticket.num_steps
-                yield ticket
+                    done = all_done(tickets)
+                seen = num_steps(tickets)
+                yield tickets
         finally:
-            self.cancel(ticket)
-        if ticket.error:
-            raise ticket.error
+            for ticket in tickets:
+                self.cancel(ticket)
+        raise_errors(tickets)
 
     def _fail(self, sequences: list[Sequence], error: Exception) -> list[Event]:
         # Without its traceback, whose frames would keep the tensors of the failed step alive.

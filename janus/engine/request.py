@@ -5,7 +5,7 @@ Sequences know their prompts, their ids so far and the rows that they bring to t
 pass; they hold no tensors but the pixels of the prompt.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -28,6 +28,10 @@ class TextRequest:
     def num_rows(self) -> int:
         return 1
 
+    @property
+    def is_whole(self) -> bool:
+        return False
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ImageRequest:
@@ -46,6 +50,11 @@ class ImageRequest:
     def num_rows(self) -> int:
         """Two a guided picture."""
         return self.params.count * (2 if self.is_guided else 1)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all rows have to run at once."""
+        return self.params.reference
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -199,6 +208,27 @@ class Ticket:
         reasons = {sequence.finish_reason for sequence in self.sequences}
         order: tuple[FinishReason | None, ...] = (None, "failed", "cancelled", "length", "stop")
         return next(reason for reason in order if reason in reasons)
+
+
+# Of tickets that are waited for together.
+
+
+def num_steps(tickets: Iterable[Ticket]) -> int:
+    """Ids chosen so far, of all of them."""
+    return sum(ticket.num_steps for ticket in tickets)
+
+
+def all_done(tickets: Iterable[Ticket]) -> bool:
+    """Whether there is nothing left to wait for: all are done, or one has failed."""
+    tickets = list(tickets)
+    return any(ticket.error for ticket in tickets) or all(ticket.done for ticket in tickets)
+
+
+def raise_errors(tickets: Iterable[Ticket]) -> None:
+    """Raises what the first of them failed with, if any did."""
+    for ticket in tickets:
+        if ticket.error:
+            raise ticket.error
 
 
 def _answer(ticket: Ticket, request: TextRequest) -> Sequence:

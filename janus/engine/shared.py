@@ -6,10 +6,12 @@ made larger when one comes that does not fit.
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from collections.abc import Sequence as Many
+from contextlib import closing
 
 from janus.engine.engine import Engine
-from janus.engine.request import ImageRequest, TextRequest, Ticket
+from janus.engine.request import ImageRequest, TextRequest, Ticket, all_done, num_steps
 from janus.model.model import JanusModel
 
 MAX_SLOTS = 32
@@ -27,9 +29,20 @@ class SharedEngine:
 
     def run(self, request: TextRequest | ImageRequest) -> Iterator[Ticket]:
         """The ticket after each step that brought the request on, the last time when it is done."""
+        with closing(self.run_all([request])) as steps:
+            for (reached,) in steps:
+                yield reached
+
+    def run_all(
+        self, requests: Many[TextRequest | ImageRequest]
+    ) -> Generator[Many[Ticket], None, None]:
+        """The tickets after each step that brought any of them on, the last time when all are done.
+
+        They advance in the same steps. Where one fails, all end; closing the iterator cancels.
+        """
         with self._lock:
-            engine = self._engine_for(request)
-            steps = engine.run(engine.submit(request))
+            engine = self._engine_for(requests)
+            steps = engine.run_all(engine.submit_all(requests))
         seen = 0
         try:
             while True:
@@ -37,8 +50,8 @@ class SharedEngine:
                     reached = next(steps, None)
                 if reached is None:
                     return
-                if reached.num_steps > seen or reached.done:
-                    seen = reached.num_steps
+                if num_steps(reached) > seen or all_done(reached):
+                    seen = num_steps(reached)
                     yield reached
                 else:
                     time.sleep(0)  # waits for a slot: lets those who have one go first
@@ -46,8 +59,8 @@ class SharedEngine:
             with self._lock:
                 steps.close()
 
-    def _engine_for(self, request: TextRequest | ImageRequest) -> Engine:
-        slots, length = self._needs(request)
+    def _engine_for(self, requests: Many[TextRequest | ImageRequest]) -> Engine:
+        slots, length = self._needs(requests)
         old = self.engine
         if old is not None:
             if old.num_slots >= slots and old.length >= length:
@@ -60,13 +73,14 @@ class SharedEngine:
         )
         return self.engine
 
-    def _needs(self, request: TextRequest | ImageRequest) -> tuple[int, int]:
+    def _needs(self, requests: Many[TextRequest | ImageRequest]) -> tuple[int, int]:
         """Slots and positions of a slot. The pictures of a reference drawing need all at once."""
-        if isinstance(request, TextRequest):
-            slots, output = 1, request.params.max_tokens
-        else:
-            is_whole = request.params.reference
-            slots = request.num_rows if is_whole else min(request.num_rows, MAX_SLOTS)
-            output = self.model.config.num_image_tokens
-        units = -(-(len(request.prompt) + output) // LENGTH_UNIT)
-        return max(slots, FEWEST_SLOTS), min(units * LENGTH_UNIT, self.context)
+        together = min(sum(request.num_rows for request in requests), MAX_SLOTS)
+        whole = max((request.num_rows for request in requests if request.is_whole), default=0)
+        longest = max(len(request.prompt) + self._output(request) for request in requests)
+        units = -(-longest // LENGTH_UNIT)
+        return max(together, whole, FEWEST_SLOTS), min(units * LENGTH_UNIT, self.context)
+
+    def _output(self, request: TextRequest | ImageRequest) -> int:
+        is_answer = isinstance(request, TextRequest)
+        return request.params.max_tokens if is_answer else self.model.config.num_image_tokens

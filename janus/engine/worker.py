@@ -9,11 +9,20 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from collections.abc import Sequence as Many
+from contextlib import closing
 from dataclasses import dataclass
 
 from janus.engine.engine import Engine
-from janus.engine.request import ImageRequest, Sequence, TextRequest, Ticket
+from janus.engine.request import (
+    ImageRequest,
+    Sequence,
+    TextRequest,
+    Ticket,
+    all_done,
+    raise_errors,
+)
 from janus.engine.scheduler import slots_of
 from janus.errors import BusyError, StoppedError, UsageError
 
@@ -84,18 +93,32 @@ class EngineWorker:
 
         Closing the iterator cancels it. Raises what the ticket failed with, and as `submit`.
         """
+        with closing(self.run_all([request])) as steps:
+            for (reached,) in steps:
+                yield reached
+
+    def run_all(
+        self, requests: Many[TextRequest | ImageRequest]
+    ) -> Generator[Many[Ticket], None, None]:
+        """The tickets after each step that brought one of them on, the last time when all are done.
+
+        Where one fails, all end; otherwise as `run`.
+        """
+        self.check_room(*requests)
         steps: queue.SimpleQueue[None] = queue.SimpleQueue()
-        ticket = self.submit(request, lambda: steps.put(None))
+        tickets: list[Ticket] = []
         try:
+            for request in requests:
+                tickets.append(self.submit(request, lambda: steps.put(None)))
             done = False
             while not done:
                 steps.get()
-                done = ticket.done
-                yield ticket
+                done = all_done(tickets)
+                yield tickets
         finally:
-            self.cancel(ticket)
-        if ticket.error:
-            raise ticket.error
+            for ticket in tickets:
+                self.cancel(ticket)
+        raise_errors(tickets)
 
     @property
     def is_alive(self) -> bool:

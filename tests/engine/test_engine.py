@@ -162,6 +162,41 @@ def test_runs_may_be_interleaved_and_given_up(model, new_engine, ask, draw, fini
         assert tickets[i].pictures == wanted[i]
 
 
+def test_several_requests_run_together(model, new_engine, ask, draw, finish):
+    requests = [ask(4, max_tokens=8, temperature=1.0), draw(3, count=2), draw(9)]
+    wanted = [alone(new_engine, finish, model, request) for request in requests]
+    engine = new_engine(model)
+    tickets = engine.submit_all(requests)
+    seen = [sum(ticket.num_steps for ticket in reached) for reached in engine.run_all(tickets)]
+    assert [ticket.pictures for ticket in tickets] == wanted
+    assert len(seen) == 16
+    assert seen == sorted(set(seen))
+
+
+def test_of_several_requests_all_are_queued_or_none(model, new_engine, draw):
+    engine = new_engine(model, length=30)
+    with pytest.raises(ContextError):
+        engine.submit_all([draw(3), draw(20)])
+    assert not engine.has_work
+
+
+def test_several_requests_end_together(model, new_engine, ask, draw):
+    engine = new_engine(model)
+    tickets = engine.submit_all([draw(3), draw(5)])
+    steps = engine.run_all(tickets)
+    next(steps)
+    steps.close()
+    assert [ticket.finish_reason for ticket in tickets] == ["cancelled", "cancelled"]
+    first, other = engine.submit_all([draw(3), ask(4, max_tokens=8)])
+    steps = engine.run_all([first, other])
+    next(steps)
+    other.error = RuntimeError("broken")
+    with pytest.raises(RuntimeError, match="broken"):
+        list(steps)
+    assert first.finish_reason == "cancelled"
+    assert not engine.has_work
+
+
 class Stumble:
     """A forward hook that fails at its n-th call, once."""
 

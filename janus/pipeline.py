@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -24,7 +25,7 @@ from janus.errors import UsageError, WeightsMissingError, as_janus_error
 from janus.generation.params import DrawParams, TextParams, settings_from
 from janus.generation.reading import AnswerReader
 from janus.generation.results import DrawStep, Picture, TextResult
-from janus.generation.review import log_likelihood
+from janus.generation.review import log_likelihood, places_looked_at
 from janus.model.loading import load_model, num_parameters
 from janus.model.model import JanusModel
 from janus.model.moving import moved
@@ -160,6 +161,24 @@ class Janus:
                 log_likelihood(self.model, request.prompt, wanted, special.image)
                 for request in (self.text_request(p, CAPTION_REQUEST) for p in pictures)
             ]
+
+    def looked_at(
+        self, pictures: Source | Sequence[Source], question: str, answer: str
+    ) -> list[np.ndarray]:
+        """Where in each picture it looked for an answer: squares of [grid, grid], 0 to 1.
+
+        They cover the picture as the model sees it, padded to a square; `vision.overlay` shows
+        them. An explanation of attention, and no more: what the answer rests on may be elsewhere.
+        """
+        asked = self.text_request(pictures, question).prompt
+        plain = self.text_request(pictures, CAPTION_REQUEST).prompt
+        if asked.pixels is None:
+            raise UsageError("There is no picture to look at.", "Pass one picture or several.")
+        words, special = self.template.answer_ids(answer), self.tokenizer.special
+        with beside_others(self.device):
+            places_P = places_looked_at(self.model, asked, words, plain, special.image)
+        grid = self.model.config.vision.grid_size
+        return list(places_P.view(-1, grid, grid).numpy())
 
     def answer(self, request: TextRequest) -> TextResult:
         """A prepared request's whole answer, with why it ended and its token counts."""

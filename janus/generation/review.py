@@ -5,17 +5,20 @@ In: a prompt and the ids of an answer, the model's own or anybody's. Out: figure
 nothing, and leaves the cache of the engine alone.
 """
 
-# N tokens of prompt and answer, D width, T tokens of the answer, H heads, P places in pictures
+# N tokens of prompt and answer, D width, T tokens of the answer, L layers, H heads,
+# P places in pictures
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from janus.model.cache import Rows
 from janus.model.model import JanusModel
+from janus.model.rotary import Rotation
+from janus.model.transformer import Block
 from janus.prompts.batch import Prompt
 
 
@@ -43,39 +46,55 @@ def log_likelihood(
 
 
 @torch.inference_mode()
+def places_looked_at(
+    model: JanusModel, asked: Prompt, answer: Sequence[int], plain: Prompt, placeholder_id: int
+) -> Tensor:
+    """Which places of the pictures matter to a question and its answer: [P], each from 0 to 1.
+
+    Attention has its habits, whatever is asked: what counts is how much more of it a place has from
+    some word than in the prompt `plain`, which asks for nothing in particular about the same
+    pictures (relative attention, arXiv 2502.17422). Heads that look somewhere on purpose give a
+    place most of what they have, the others a little of everything: squares tell them apart.
+    """
+    most_LHP = attention_to_pictures(model, asked, answer, placeholder_id).amax(dim=2)
+    plain_LHP = attention_to_pictures(model, plain, (), placeholder_id).amax(dim=2)
+    gained_P = (most_LHP - plain_LHP).clamp(min=0).square().sum(dim=(0, 1))
+    return gained_P / gained_P.max().clamp(min=torch.finfo(gained_P.dtype).tiny)
+
+
+@torch.inference_mode()
 def attention_to_pictures(
     model: JanusModel, prompt: Prompt, answer: Sequence[int], placeholder_id: int
 ) -> Tensor:
-    """How much of the attention of each answer token, and of the words that lead to it, goes where.
+    """Shares of attention in [layers, H, Q, P].
 
-    [layers, H, T + W, P]: the queries are the W words behind the last picture and the T tokens of
-    the answer, the keys the places of all pictures in turn.
+    Its Q queries are the words behind the last picture and those of the answer.
     """
     hidden_ND = embed(model, prompt, answer, placeholder_id)
-    is_seen_N = torch.tensor([id == placeholder_id for id in (*prompt.ids, *answer)])
+    is_seen_N = torch.tensor([token == placeholder_id for token in (*prompt.ids, *answer)])
     places_P = is_seen_N.nonzero()[:, 0].to(model.device)
     first = int(places_P[-1]) + 1
-    with _inputs_of_attention(model) as kept:
+    with _inputs_of_layers(model) as kept:
         model(hidden_ND, Rows.uniform(1, len(hidden_ND), model.device))
     return torch.stack([_attention(*inputs, first)[:, :, places_P].cpu() for inputs in kept])
 
 
-def _attention(block: nn.Module, hidden_ND: Tensor, rotation: Any, first: int) -> Tensor:
-    """[H, N - first, N]"""
-    q_NHd, k_NHd = block.self_attn.queries_and_keys(block.input_layernorm(hidden_ND), rotation)  # pyright: ignore
+def _attention(block: Block, hidden_ND: Tensor, rotation: Rotation, first: int) -> Tensor:
+    """Of the tokens from `first` on to all before them: [H, Q, N]."""
+    q_NHd, k_NHd = block.self_attn.queries_and_keys(block.input_layernorm(hidden_ND), rotation)
     logits_HQN = torch.einsum("QHd,NHd->HQN", q_NHd[first:].float(), k_NHd.float())
-    future_QN = torch.ones(logits_HQN.shape[1:], dtype=torch.bool).triu(first + 1)
-    logits_HQN = logits_HQN * block.self_attn.scale  # pyright: ignore
-    return logits_HQN.masked_fill(future_QN.to(logits_HQN.device), -torch.inf).softmax(dim=-1)
+    is_future_QN = torch.ones_like(logits_HQN[0], dtype=torch.bool).triu(first + 1)
+    logits_HQN *= block.self_attn.scale
+    return logits_HQN.masked_fill(is_future_QN, -torch.inf).softmax(dim=-1)
 
 
 @contextmanager
-def _inputs_of_attention(model: JanusModel) -> Iterator[list[tuple[nn.Module, Tensor, Any]]]:
-    """Each layer with what a forward pass inside gives it."""
-    kept: list[tuple[nn.Module, Tensor, Any]] = []
+def _inputs_of_layers(model: JanusModel) -> Iterator[list[tuple[Block, Tensor, Rotation]]]:
+    """What forward passes inside give to each layer."""
+    kept: list[tuple[Block, Tensor, Rotation]] = []
 
-    def keep(block: nn.Module, inputs: tuple[Any, ...]) -> None:
-        kept.append((block, inputs[0], inputs[1]))
+    def keep(block: Any, inputs: tuple[Any, ...]) -> None:
+        kept.append((block, *inputs[:2]))
 
     hooks = [layer.register_forward_pre_hook(keep) for layer in model.language_model.layers]
     try:

@@ -8,7 +8,11 @@ from transformers import GenerationConfig, JanusForConditionalGeneration
 from transformers import JanusConfig as OracleConfig
 
 from janus.config import read_config
+from janus.generation.review import attention_to_pictures, embed
 from janus.model.model import JanusModel
+from janus.prompts.batch import Prompt
+
+IMAGE = 4  # stands where a picture would be
 
 
 @pytest.fixture(scope="module", params=["llama", "deepseek_v3"])
@@ -101,3 +105,18 @@ def test_reference_drawing_is_the_same_in_company(pair, new_engine, ask, draw, f
     [pictures] = finish(engine, ticket)
     settings = {"do_sample": True, "top_k": 0, "temperature": 0.8}
     assert pictures == oracle_pictures(oracle, request, **settings)
+
+
+@torch.inference_mode()
+def test_attention_is_that_of_transformers(pair):
+    oracle, ours = pair
+    words = (0, *range(5, 12))
+    prompt = Prompt((*words[:3], *[IMAGE] * ours.config.num_image_tokens, *words[3:]), None)
+    hidden_ND = embed(ours, prompt, (), placeholder_id=-1)
+    language_model = oracle.model.language_model
+    language_model.set_attn_implementation("eager")
+    wanted = language_model(inputs_embeds=hidden_ND[None], output_attentions=True).attentions
+    found = attention_to_pictures(ours, prompt, (), IMAGE)
+    after = 3 + ours.config.num_image_tokens
+    for ours_HQP, theirs_1HNN in zip(found, wanted, strict=True):
+        torch.testing.assert_close(ours_HQP, theirs_1HNN[0, :, after:, 3:after])

@@ -3,12 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from janus.errors import UsageError
+from janus.evaluation.emoji_drawing import category_scenes
 from janus.generation.review import log_likelihood
 from janus.pipeline import CAPTION_REQUEST, Janus
 from janus.prompts.batch import Prompt
+from janus.training.emoji.scenes import Placement, render
+from janus.training.emoji.sprites import Sprites
 
 PICTURE = Image.new("RGB", (32, 32), "teal")
 
@@ -52,6 +57,40 @@ def test_an_answer_continues_its_prompt(tiny: Janus):
     prompt = tiny.text_request(None, CAPTION_REQUEST).prompt
     longer = tiny.text_request(None, "And?", history=[(CAPTION_REQUEST, "a dog")]).prompt
     assert longer.ids[: len(prompt) + len(ids)] == (*prompt.ids, *ids)
+
+
+def test_the_bundled_model_looks_at_what_a_question_names(sprites: Sprites):
+    janus = Janus.from_pretrained("janus-emoji", device="cpu")
+    grid = janus.model.config.vision.grid_size
+    named = other = 0.0
+    for scene in category_scenes("position", sprites, 8):
+        picture = Image.fromarray(render(scene, sprites, janus.image_size))
+        first, second = scene.placements
+        question = f"Where is the {sprites[first.sprite].name}?"
+        (weights,) = janus.looked_at(picture, question, janus.ask(picture, question))
+        assert weights.shape == (grid, grid) and weights.min() >= 0 and weights.max() == 1
+        named += weights[_around(first, grid)].sum()
+        other += weights[_around(second, grid)].sum()
+    assert named > 1.5 * other
+
+
+def test_of_several_pictures_each_has_its_map(tiny: Janus):
+    pictures = [PICTURE, Image.new("RGB", (40, 20), "red")]
+    maps = tiny.looked_at(pictures, "What is it?", "a dog")
+    assert len(maps) == 2 and max(weights.max() for weights in maps) == 1
+
+
+def test_without_a_picture_there_is_nowhere_to_look(tiny: Janus):
+    with pytest.raises(UsageError, match="no picture"):
+        tiny.looked_at([], "What is it?", "a dog")
+
+
+def _around(placement: Placement, grid: int) -> np.ndarray:
+    """The patches that have a part of it."""
+    centres = (np.arange(grid) + 0.5) / grid
+    rows = abs(centres - placement.y) <= placement.size / 2
+    columns = abs(centres - placement.x) <= placement.size / 2
+    return rows[:, None] & columns
 
 
 def _longer(prompt: Prompt, ids: Sequence[int]) -> Prompt:

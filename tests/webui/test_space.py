@@ -253,9 +253,11 @@ def test_errors_arrive_with_their_hints(zero: ZeroJanus):
     with pytest.raises(ContextError, match="more than the 512"):
         zero.ask_stream(None, "dog " * 600)
     full = zero.model.register_forward_pre_hook(no_memory)
-    with pytest.raises(OutOfMemoryError) as caught:  # from the worker
-        zero.draw("a dog")
-    full.remove()
+    try:
+        with pytest.raises(OutOfMemoryError) as caught:  # from the worker
+            zero.draw("a dog")
+    finally:
+        full.remove()
     assert "fewer pictures" in caught.value.hint
 
 

@@ -84,7 +84,7 @@ def test_programs_draw_and_ask(address: str, tmp_path: Path):
     [file] = client.predict(prompt="two red hearts", seed=7, api_name="/draw")
     settings = read_settings(file)
     assert settings and (settings["model"], settings["seed"]) == ("janus-emoji", 7)
-    assert client.predict(handle_file(file), api_name="/caption") == "two red hearts"
+    assert "two red hearts" in client.predict(handle_file(file), api_name="/caption")
     answer = client.predict([handle_file(file)], "How many hearts are there?", api_name="/ask")
     assert "two" in answer.lower() or "2" in answer
     client.close()

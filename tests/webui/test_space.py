@@ -265,7 +265,7 @@ def no_memory(*_: object) -> None:
     raise MemoryError
 
 
-def test_a_worker_stops_when_nobody_listens(zero: ZeroJanus):
+def test_a_worker_ends_cleanly_when_nobody_listens(zero: ZeroJanus):
     pieces = zero.ask_stream(None, "Why?", max_tokens=400)
     next(pieces)
     pieces.close()  # pyright: ignore[reportAttributeAccessIssue]

@@ -57,7 +57,12 @@ weights_app.command("upcycle")(weights.upcycle)
 weights_app.command("quantize")(weights.quantize)
 app.add_typer(weights_app, name="weights")
 
-space_app = typer.Typer(help="Put the studio on Hugging Face, as a Space.", **PLAIN)
+space_app = typer.Typer(
+    help="Put the studio on Hugging Face, as a Space.\n\n\b\n"
+    "janus space build ./space\n"
+    "janus space push ada/janus --dry-run",
+    **PLAIN,
+)
 space_app.command()(space.build)
 space_app.command()(space.push)
 app.add_typer(space_app, name="space")

@@ -265,7 +265,7 @@ class Janus:
 
     def draw_step(self, prompt: str, ticket: Ticket) -> DrawStep:
         """How far a prepared request of this prompt has come; with its pictures at the end."""
-        done = ticket.done  # first: other threads bring it further
+        done = ticket.done and ticket.error is None  # first: other threads bring it further
         return DrawStep(
             index=ticket.num_steps,
             total=ticket.total_steps,

@@ -12,7 +12,13 @@ import torch
 from PIL import Image
 
 from janus import Janus, JanusError
-from janus.errors import ContextError, PictureError, UsageError, WeightsMissingError
+from janus.errors import (
+    ContextError,
+    OutOfMemoryError,
+    PictureError,
+    UsageError,
+    WeightsMissingError,
+)
 from janus.metadata import read_settings
 from janus.model.quantized import pack_quantized
 
@@ -208,3 +214,15 @@ def test_bad_input_is_explained(tiny: Janus, tmp_path: Path):
 def test_importing_janus_is_light():
     code = "import sys, janus; sys.exit(any(m in sys.modules for m in ('torch', 'numpy', 'PIL')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_drawing_that_fails_says_why(tiny: Janus):
+    def no_memory(*_: object) -> None:
+        raise MemoryError
+
+    full = tiny.model.register_forward_pre_hook(no_memory)
+    try:
+        with pytest.raises(OutOfMemoryError, match="Not enough memory"):
+            tiny.draw("a dog")
+    finally:
+        full.remove()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from janus.errors import ServerError
-from webui import ask_layout, draw_layout, header, theme
+from webui import ask_layout, draw_layout, header, markup, theme
 from webui.ask_events import AskEvents
 from webui.draw_events import DrawEvents
 from webui.endpoints import add_endpoints
@@ -35,10 +35,13 @@ CLEAN_EVERY, CLEAN_AFTER = 3600, 86400  # seconds; old pictures leave the disk
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def build(model: "Janus | ModelLoader", *, can_switch: bool = False) -> gr.Blocks:
+def build(
+    model: "Janus | ModelLoader", *, can_switch: bool = False, in_small_space: bool = False
+) -> gr.Blocks:
     """The page, for a model or for a loader; launch it or mount it with `look`.
 
-    `can_switch` lets visitors exchange the model for everybody, which may download it.
+    `can_switch` lets visitors exchange the model for everybody, which may download it;
+    `in_small_space` tells those of a Space how to have one with a larger model.
     """
     loader = model if isinstance(model, ModelLoader) else holding(model)
     with gr.Blocks(title=text("page.title"), delete_cache=(CLEAN_EVERY, CLEAN_AFTER)) as page:
@@ -49,6 +52,8 @@ def build(model: "Janus | ModelLoader", *, can_switch: bool = False) -> gr.Block
         # First, so that no event of the page takes their names.
         add_endpoints(loader, shelf, uploads=uploads)
         head = header.lay_out(loader)
+        if in_small_space:
+            gr.HTML(markup.note(text("space.banner")), padding=False, elem_id="banner")
         with gr.Tab(text("draw.tab"), id="draw"):
             draw = draw_layout.lay_out(header.examples_for(loader.state.name))
             DrawEvents(draw, loader, shelf)
@@ -118,9 +123,17 @@ def look() -> dict[str, Any]:
 
 
 def serve(
-    page: gr.Blocks, *, host: str, port: int, share: bool = False, open_browser: bool = False
+    page: gr.Blocks,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    share: bool = False,
+    open_browser: bool = False,
 ) -> str:
-    """Starts a server for the page in the background, and returns its address."""
+    """Starts a server for the page in the background, and returns its address.
+
+    Where none is given, the environment or Gradio chooses host and port.
+    """
     # Gradio tells about a public address on stdout, where only results belong.
     try:
         with contextlib.redirect_stdout(sys.stderr):

@@ -64,6 +64,9 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "ask.no_question.hint": "Type one, or press Describe.",
         "api.not_uploaded": "A picture was not uploaded.",
         "api.not_uploaded.hint": "Send it with gradio_client.handle_file(path).",
+        "space.banner": "This Space shows janus-emoji, which needs no GPU and knows emoji scenes "
+        "only. For photos duplicate it, choose a GPU, and set the variable JANUS_MODEL to "
+        "deepseek-ai/Janus-Pro-7B.",
         "seconds": "{seconds:.1f} s",
         "minutes": "{minutes} min {seconds} s",
         "launch.address": "Janus is at {address} - press Ctrl+C to stop.",

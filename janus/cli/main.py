@@ -15,6 +15,7 @@ from janus.cli import (
     info,
     seeing,
     serve,
+    space,
     train,
     web,
     weights,
@@ -55,6 +56,16 @@ weights_app.command("verify")(weights.verify)
 weights_app.command("upcycle")(weights.upcycle)
 weights_app.command("quantize")(weights.quantize)
 app.add_typer(weights_app, name="weights")
+
+space_app = typer.Typer(
+    help="Put the studio on Hugging Face, as a Space.\n\n\b\n"
+    "janus space build ./space\n"
+    "janus space push ada/janus --dry-run",
+    **PLAIN,
+)
+space_app.command()(space.build)
+space_app.command()(space.push)
+app.add_typer(space_app, name="space")
 
 evaluation_app = typer.Typer(help="Measure a model.", **PLAIN)
 evaluation_app.command()(evaluation.parity)

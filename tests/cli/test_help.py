@@ -28,6 +28,8 @@ OPTIONS = {
     "bench serve": f"--clients --rate --seconds --draw-share --key {RESULTS} {MESSAGES}",
     "info": f"{RESULTS} {MESSAGES}",
     "doctor": f"{MODEL} {RESULTS} {MESSAGES}",
+    "space build": f"-m --model {RESULTS} {MESSAGES}",
+    "space push": f"-m --model --dry-run --private {RESULTS} {MESSAGES}",
     "weights list": f"{RESULTS} {MESSAGES}",
     "weights get": f"--offline {RESULTS} {MESSAGES}",
     "weights verify": f"{RESULTS} {MESSAGES}",

@@ -43,7 +43,7 @@ OPTIONS = {
     "eval routing": "--scenes --see --draw --picture --shuffle --device --dtype --offline "
     f"{RESULTS} {MESSAGES}",
     "train curves": f"-o --output {RESULTS} {MESSAGES}",
-    "train emoji": f"--out --run --steps --dense --device {RESULTS} {MESSAGES}",
+    "train emoji": f"--out --run --steps --dense --encoders --device {RESULTS} {MESSAGES}",
 }
 
 

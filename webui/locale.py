@@ -1,8 +1,8 @@
 """What one language says, as it stands in `locales/TAG.json`.
 
-`texts` are those of the page, by key: every language has the same, with the same {gaps}. `sentences`
-are those of `janus`, `vision` and `weights`, by their English with {} for every value; a translation
-may put the values into another order, {1} before {0}.
+`texts` are those of the page, by key: every language has the same, with the same {gaps}.
+`sentences` are those of `janus`, `vision` and `weights`, by their English with {} for every value;
+a translation may put the values into another order, {1} before {0}.
 """
 
 import json

@@ -16,16 +16,16 @@ LARGER_MODEL = "janus-pro-1b"
 START_LARGER = "janus web --model deepseek-ai/Janus-Pro-1B"
 
 
-def note(words: str) -> str:
+def note(line: str) -> str:
     """A line that says how things stand."""
-    return f'<p class="note" role="status">{escape(words) or "&nbsp;"}</p>'
+    return f'<p class="note" role="status">{escape(line) or "&nbsp;"}</p>'
 
 
-def bar(fraction: float, words: str) -> str:
+def bar(fraction: float, line: str) -> str:
     """A line with a progress bar above it."""
     return (
-        f'<progress value="{fraction:.3f}" max="1" aria-label="{escape(words)}"></progress>'
-        f'<p class="note">{escape(words)}</p>'
+        f'<progress value="{fraction:.3f}" max="1" aria-label="{escape(line)}"></progress>'
+        f'<p class="note">{escape(line)}</p>'
     )
 
 

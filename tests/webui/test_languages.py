@@ -32,11 +32,14 @@ def test_no_english_is_left_on_any_tab(open_page: Open, browsers: str, tag: str)
             button.click()
         if number == TABS - 1:
             page.locator("#models label").last.click()
-            expect(page.locator("#models ~ *").first).to_contain_text("14")
+            expect(page.locator("body")).to_contain_text(re.compile(r"17[.,]0"))
         shown = page.locator("body").inner_text() + page.evaluate(
             """[...document.querySelectorAll(':is(input, textarea)')]
                 .map((box) => `\\n${box.placeholder}`).join("")"""
         )
+        # Prompts may be English: the bundled model does not know Chinese.
+        for prompt in locale(ENGLISH).examples["emoji"]:
+            shown = shown.replace(prompt, "")
         assert not english_in(shown, tag)
 
 
@@ -121,8 +124,10 @@ def is_telling(english: str) -> bool:
 
 
 def fits(english: str, shown: str) -> bool:
-    literal = [re.escape(part) for part in re.split(r"{\w*}", english)]
-    return bool(re.search(rf"(?<!\w){'.{1,40}?'.join(literal)}(?!\w)", shown))
+    literal = ".{1,40}?".join(re.escape(part) for part in re.split(r"{\w*}", english))
+    # A word alone may be one of the other language as well, such as "Describe".
+    pattern = rf"(?<!\w){literal}(?!\w)" if " " in english else rf"^{literal}$"
+    return bool(re.search(pattern, shown, re.MULTILINE))
 
 
 def start_of(said: str) -> str:

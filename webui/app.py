@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from janus.errors import ServerError
-from webui import ask_layout, draw_layout, header, markup, theme
+from webui import ask_layout, draw_layout, header, markup, page_language, theme
 from webui.ask_events import AskEvents
 from webui.draw_events import DrawEvents
 from webui.endpoints import add_endpoints
 from webui.loader import Loading, ModelLoader, holding, pretrained
 from webui.models_tab import models_tab
 from webui.pictures import Shelf
-from webui.texts import text
+from webui.texts import text, translations
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -44,24 +45,24 @@ def build(
     `in_small_space` tells those of a Space how to have one with a larger model.
     """
     loader = model if isinstance(model, ModelLoader) else holding(model)
-    with gr.Blocks(title=text("page.title"), delete_cache=(CLEAN_EVERY, CLEAN_AFTER)) as page:
+    with gr.Blocks(title="Janus", delete_cache=(CLEAN_EVERY, CLEAN_AFTER)) as page:
         # In Gradio's cache, because it serves the files there, and deletes those it knows of.
         uploads = Path(page.GRADIO_CACHE)
         shelf = Shelf(uploads)
         page.temp_file_sets.append(shelf.files)
         # First, so that no event of the page takes their names.
         add_endpoints(loader, shelf, uploads=uploads)
-        head = header.lay_out(loader)
+        head = header.lay_out()
         if in_small_space:
-            gr.HTML(markup.note(text("space.banner")), padding=False, elem_id="banner")
+            gr.HTML(markup.banner(), padding=False, elem_id="banner")
         with gr.Tab(text("draw.tab"), id="draw"):
-            draw = draw_layout.lay_out(header.examples_for(loader.state.name))
+            draw = draw_layout.lay_out()
             DrawEvents(draw, loader, shelf)
         with gr.Tab(text("ask.tab"), id="ask"):
             AskEvents(ask_layout.lay_out(), loader)
         if can_switch:
             with gr.Tab(text("models.tab"), id="models"):
-                models_tab(loader, head)
+                models_tab(page, loader, head)
         header.connect(page, head, loader, draw)
     return page.queue(max_size=LARGEST_QUEUE)
 
@@ -89,7 +90,7 @@ def launch(
     address = serve(page, host=host, port=port, share=share, open_browser=open_browser)
     try:
         loader.start(model_name)
-        print(text("launch.address", address=address), file=sys.stderr, flush=True)
+        print(f"Janus is at {address} - press Ctrl+C to stop.", file=sys.stderr, flush=True)
         while True:
             time.sleep(1)  # what Ctrl+C interrupts on every system
     except KeyboardInterrupt:
@@ -113,12 +114,14 @@ def mount(app: "FastAPI", model: "Janus") -> None:
 
 
 def look() -> dict[str, Any]:
-    """Theme, styles and keys, for `Blocks.launch` or `gradio.mount_gradio_app`."""
+    """Theme, styles, keys and languages, for `Blocks.launch` or `gradio.mount_gradio_app`."""
     return {
         "theme": theme.make(),
         "css_paths": [HERE / "style.css"],
         # Not as `js`, which Gradio runs some time after the page can be used.
         "head": f"<script>{(HERE / 'keys.js').read_text(encoding='utf-8')}</script>",
+        "i18n": translations(),
+        "app_kwargs": {"middleware": [Middleware(page_language.PageLanguage)]},
     }
 
 
@@ -151,6 +154,6 @@ def serve(
                 **look(),
             )
     except OSError as error:
-        message = text("launch.port", port=port, host=host)
-        raise ServerError(message, text("launch.port.hint")) from error
+        message = f"Port {port} of {host} cannot be used: it is taken or not allowed."
+        raise ServerError(message, "Choose another one with --port.") from error
     return address

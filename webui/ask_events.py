@@ -17,7 +17,8 @@ from webui.conversation import Turn, Turns, answered, messages
 from webui.errors import errors_as, toast
 from webui.events import ENGINE, OFF, ON, PAGE, StartStop, Update
 from webui.loader import ModelLoader
-from webui.texts import text
+from webui.spoken import spoken_to
+from webui.words import Words, words_of
 
 Pictures = list[tuple[str, str | None]] | None  # as gr.Gallery gives them: paths and captions
 
@@ -30,29 +31,33 @@ class AskEvents:
         self.buttons = StartStop(page.start, page.stop)
         self._connect()
 
-    def ask(self, question: str, pictures: Pictures, turns: Turns) -> Iterator[Update]:
-        box = self.page.question
-        with errors_as(toast):
+    def ask(
+        self, question: str, pictures: Pictures, turns: Turns, request: gr.Request
+    ) -> Iterator[Update]:
+        box, words = self.page.question, words_of(request)
+        with errors_as(toast(words)):
             if not question.strip():
-                raise UsageError(text("ask.no_question"), text("ask.no_question.hint"))
+                raise UsageError("The question is empty.", "Type one, or press Describe.")
             turn = Turn(_paths(pictures), question.strip())
-            yield from self._answer(turn, turns, accepted={box: ""}, failed={box: question})
+            yield from self._answer(words, turn, turns, accepted={box: ""}, failed={box: question})
 
-    def describe(self, pictures: Pictures, turns: Turns) -> Iterator[Update]:
-        with errors_as(toast):
+    def describe(self, pictures: Pictures, turns: Turns, request: gr.Request) -> Iterator[Update]:
+        words = words_of(request)
+        with errors_as(toast(words)):
             if not pictures:
-                raise UsageError(text("ask.no_picture"), text("ask.no_picture.hint"))
-            turn = Turn(_paths(pictures), text("ask.describe.question"))
-            yield from self._answer(turn, turns, accepted={}, failed={})
+                raise UsageError("There is no picture.", "Drop, paste or upload one first.")
+            spoken = spoken_to(self.loader.state.name, words)
+            turn = Turn(_paths(pictures), spoken("ask.describe.question"))
+            yield from self._answer(words, turn, turns, accepted={}, failed={})
 
     def _answer(
-        self, turn: Turn, turns: Turns, *, accepted: Update, failed: Update
+        self, words: Words, turn: Turn, turns: Turns, *, accepted: Update, failed: Update
     ) -> Iterator[Update]:
         yield self.buttons.begun()
         calm = {self.page.status: markup.note("")}
         try:
             for _ in self.loader.waiting():
-                yield {self.page.status: markup.note(text("wait.model"))}
+                yield {self.page.status: markup.note(words("wait.model"))}
             asked = (*turns, turn)
             with closing(answers(self.loader.model(), asked)) as growing:
                 yield self._show(asked) | accepted | calm

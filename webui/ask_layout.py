@@ -43,7 +43,7 @@ def lay_out() -> AskLayout:
             chat = gr.Chatbot(
                 label=text("ask.chat"),
                 show_label=False,
-                placeholder=text("ask.placeholder"),
+                placeholder=str(text("ask.placeholder")),
                 buttons=["copy"],
                 height=PANEL_HEIGHT,
                 allow_file_downloads=False,

@@ -4,7 +4,6 @@ Finished pictures are shown as the files that we wrote, because those carry thei
 gallery is left alone until then.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,17 +13,17 @@ from webui import markup
 from webui.draw_layout import DrawLayout
 from webui.drawing import Frame, frames
 from webui.errors import errors_as, toast
-from webui.events import ENGINE, PAGE, StartStop, Update, endings, is_stopping
+from webui.events import ENGINE, PAGE, StartStop, Update, endings, in_page_language, is_stopping
 from webui.loader import ModelLoader
 from webui.pictures import Shelf
-from webui.texts import duration, text
+from webui.words import Words, words_of
 
 if TYPE_CHECKING:
     from janus.generation.results import Picture
 
 LARGEST_GALLERY = 60
-_SAY_IF_STOPPED = f"""(stop, progress) =>
-    {is_stopping("stop")} ? {json.dumps(markup.note(text("draw.stopped")))} : progress"""
+_SAY_IF_STOPPED = f"""(stop, progress) => {is_stopping("stop")}
+    ? {in_page_language(lambda words: markup.note(words("draw.stopped")))} : progress"""
 
 Drawn = list[tuple[str, str]]
 
@@ -45,45 +44,50 @@ class DrawEvents:
         guidance: float,
         temperature: float,
         drawn: Drawn,
+        request: gr.Request,
     ) -> Iterator[Update]:
+        words = words_of(request)
         settings = {"count": count, "guidance": guidance, "temperature": temperature}
         settings["seed"] = _whole_number(seed)
-        with errors_as(toast):
+        with errors_as(toast(words)):
             try:
                 yield self.buttons.begun()
-                yield from self._draw(prompt, settings, drawn)
+                yield from self._draw(words, prompt, settings, drawn)
             except Exception:
                 yield {self.page.progress: markup.note("")}
                 raise
 
-    def _draw(self, prompt: str, settings: dict[str, Any], drawn: Drawn) -> Iterator[Update]:
+    def _draw(
+        self, words: Words, prompt: str, settings: dict[str, Any], drawn: Drawn
+    ) -> Iterator[Update]:
         for _ in self.loader.waiting():
             for name in ("guidance", "temperature"):
                 settings.pop(name, None)  # the page cannot know yet what suits the model
-            yield {self.page.progress: markup.note(text("wait.model"))}
+            yield {self.page.progress: markup.note(words("wait.model"))}
         model = self.loader.model()
-        yield {self.page.progress: markup.bar(0, text("draw.begin"))}
+        yield {self.page.progress: markup.bar(0, words("draw.begin"))}
         for frame in frames(model, prompt, **settings):
-            yield self._going_on(frame)
+            yield self._going_on(words, frame)
             if frame.pictures is not None:
-                yield self._done(frame, frame.pictures, drawn)
+                yield self._done(words, frame, frame.pictures, drawn)
 
-    def _going_on(self, frame: Frame) -> Update:
-        words = [text("draw.row", row=frame.row, rows=frame.rows)]
+    def _going_on(self, words: Words, frame: Frame) -> Update:
+        said = [words("draw.row", row=frame.row, rows=frame.rows)]
         if frame.seconds_left is not None:
-            words.append(text("draw.left", seconds=duration(frame.seconds_left)))
-        update: Update = {self.page.progress: markup.bar(frame.fraction, " · ".join(words))}
+            said.append(words("draw.left", seconds=words.duration(frame.seconds_left)))
+        update: Update = {self.page.progress: markup.bar(frame.fraction, " · ".join(said))}
         return update if frame.preview is None else update | {self.page.stage: frame.preview}
 
-    def _done(self, frame: Frame, pictures: Sequence["Picture"], drawn: Drawn) -> Update:
+    def _done(
+        self, words: Words, frame: Frame, pictures: Sequence["Picture"], drawn: Drawn
+    ) -> Update:
         paths = self.shelf.save(pictures)
-        captions = [text("draw.caption", seed=picture.seed) for picture in pictures]
+        captions = [words("draw.caption", seed=picture.seed) for picture in pictures]
         new = list(zip(paths, captions, strict=True))
         drawn = (new + drawn)[:LARGEST_GALLERY]
         width, height = pictures[0].image.size
-        finished = text(
-            "draw.finished", seconds=duration(frame.seconds), width=width, height=height
-        )
+        seconds = words.duration(frame.seconds)
+        finished = words("draw.finished", seconds=seconds, width=width, height=height)
         sheet = {} if len(paths) > 1 else {self.page.stage: paths[0]}
         return sheet | {
             self.page.drawn: drawn,

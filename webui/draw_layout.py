@@ -1,10 +1,10 @@
 """How the Draw tab looks: its components and where they stand. Nothing happens here."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import gradio as gr
 from gradio.components import Component
+from gradio.i18n import I18nData
 
 from janus.generation.params import DrawParams, knobs
 from webui import markup
@@ -33,11 +33,11 @@ class DrawLayout:
         return self.prompt, self.count, self.seed, self.guidance, self.temperature
 
 
-def lay_out(examples: Sequence[str]) -> DrawLayout:
+def lay_out() -> DrawLayout:
     """Places the components into the current block."""
     with gr.Row(elem_classes="columns"):
         with gr.Column(scale=1, min_width=280):
-            controls = _controls(examples)
+            controls = _controls()
         with gr.Column(scale=1, min_width=280):
             stage = gr.Image(
                 label=text("draw.stage"),
@@ -67,7 +67,7 @@ def lay_out(examples: Sequence[str]) -> DrawLayout:
     )
 
 
-def _controls(examples: Sequence[str]) -> dict:
+def _controls() -> dict:
     prompt = gr.Textbox(
         label=text("draw.prompt"),
         placeholder=text("draw.prompt.placeholder"),
@@ -78,7 +78,7 @@ def _controls(examples: Sequence[str]) -> dict:
     chips = gr.Dataset(
         label=text("draw.examples"),
         components=[prompt],
-        samples=[[example] for example in examples],
+        samples=[],  # they come when the page loads, in the visitor's language
         layout="gallery",
         elem_id="examples",
     )
@@ -111,7 +111,7 @@ def _controls(examples: Sequence[str]) -> dict:
     }
 
 
-def _slider(name: str, label: str, *, step: float) -> gr.Slider:
+def _slider(name: str, label: I18nData, *, step: float) -> gr.Slider:
     knob = next(knob for knob in knobs(DrawParams) if knob.name == name)
     assert knob.minimum is not None and knob.maximum is not None
     return gr.Slider(
@@ -120,5 +120,5 @@ def _slider(name: str, label: str, *, step: float) -> gr.Slider:
         value=knob.default,
         step=step,
         label=label,
-        info=knob.help,
+        info=text(knob.help),
     )

@@ -16,7 +16,6 @@ from webui.errors import errors_as, plain
 from webui.events import AT_ONCE
 from webui.loader import ModelLoader
 from webui.pictures import Shelf, open_upload
-from webui.texts import text
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -66,5 +65,7 @@ def _open(picture: Any, uploads: Path) -> "Image":
     sent = picture.get("path") if isinstance(picture, Mapping) else None
     path = Path(str(sent)).resolve()
     if not path.is_relative_to(uploads.resolve()) or not path.is_file():
-        raise PictureError(text("api.not_uploaded"), text("api.not_uploaded.hint"))
+        raise PictureError(
+            "A picture was not uploaded.", "Send it with gradio_client.handle_file(path)."
+        )
     return open_upload(str(path))

@@ -1,7 +1,7 @@
 """Errors on their way out: what happened, and what to do about it.
 
-In: whatever is raised. Out: Gradio's error, as a toast for the page or as plain text for programs;
-what is not a `JanusError` is a fault and passes through to the log.
+In: whatever is raised. Out: Gradio's error, as a toast in the visitor's language or as plain
+English for programs; what is not a `JanusError` is a fault and passes through to the log.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,6 +11,7 @@ from html import escape
 import gradio as gr
 
 from janus.errors import JanusError, as_janus_error
+from webui.words import Words
 
 SECONDS = 12  # that a toast stays
 
@@ -27,10 +28,14 @@ def errors_as(form: Callable[[JanusError], gr.Error]) -> Iterator[None]:
         raise form(known) from error
 
 
-def toast(error: JanusError) -> gr.Error:
-    # All of it in the body: Gradio shows no title but its own.
-    lines = [f"<strong>{escape(error.message)}</strong>", escape(error.hint)]
-    return gr.Error("<br>".join(filter(None, lines)), duration=SECONDS, print_exception=False)
+def toast(words: Words) -> Callable[[JanusError], gr.Error]:
+    def form(error: JanusError) -> gr.Error:
+        message, hint = words.error(error)
+        # All of it in the body: Gradio shows no title but its own, in English.
+        lines = [f"<strong>{escape(message)}</strong>", escape(hint)]
+        return gr.Error("<br>".join(filter(None, lines)), duration=SECONDS, print_exception=False)
+
+    return form
 
 
 def plain(error: JanusError) -> gr.Error:

@@ -13,7 +13,9 @@ from typing import Any
 import gradio as gr
 from gradio.events import Dependency
 
+from webui.locale import TAGS
 from webui.texts import text
+from webui.words import Words, words_in
 
 AT_ONCE = 8  # requests that are in the engine together; more wait in the queue
 
@@ -42,7 +44,8 @@ def in_browser(listeners: Sequence[Listen], changes: Changes) -> None:
     """
     updates = [gr.update(**properties) for properties in changes.values()]
     for listen in listeners:
-        listen(None, outputs=list(changes), js=f"() => {json.dumps(updates)}", **PAGE)
+        js = f"() => {json.dumps(updates, default=str)}"  # a `text` is translated once it is there
+        listen(None, outputs=list(changes), js=js, **PAGE)
 
 
 def endings(event: Dependency) -> list[Listen]:
@@ -80,4 +83,10 @@ class StartStop:
 
 def is_stopping(button: str) -> str:
     """JavaScript: whether the stop button of this label was pressed."""
-    return f"{button} === {json.dumps(text('stopping'))}"
+    return f"{button} === {in_page_language(lambda words: words('stopping'))}"
+
+
+def in_page_language(say: Callable[[Words], str]) -> str:
+    """JavaScript: what is said, in the language of the page."""
+    said = {tag: say(words_in(tag)) for tag in TAGS}
+    return f"{json.dumps(said)}[document.documentElement.lang]"

@@ -1,93 +1,117 @@
 """Small pieces of HTML: notes, the progress of a drawing, the chip that tells about the model.
 
-In: plain values. Out: HTML in which every text from outside is escaped.
+In: plain values, and the words of the visitor. Out: HTML in which every text from outside is
+escaped.
 """
 
 from html import escape
 
 from webui.loader import Failed, Loading, Ready, State, short
-from webui.texts import size, text
+from webui.locale import Locale, locales
+from webui.texts import text
+from webui.words import CHOICE, Words
 from weights import catalog
 
+LARGER_MODEL = "janus-pro-1b"
+START_LARGER = "janus web --model deepseek-ai/Janus-Pro-1B"
 
-def note(words: str) -> str:
+
+def note(line: str) -> str:
     """A line that says how things stand."""
-    return f'<p class="note" role="status">{escape(words) or "&nbsp;"}</p>'
+    return f'<p class="note" role="status">{escape(line) or "&nbsp;"}</p>'
 
 
-def bar(fraction: float, words: str) -> str:
+def bar(fraction: float, line: str) -> str:
     """A line with a progress bar above it."""
     return (
-        f'<progress value="{fraction:.3f}" max="1" aria-label="{escape(words)}"></progress>'
-        f'<p class="note">{escape(words)}</p>'
+        f'<progress value="{fraction:.3f}" max="1" aria-label="{escape(line)}"></progress>'
+        f'<p class="note">{escape(line)}</p>'
     )
 
 
 def title() -> str:
-    name, tagline = escape(text("page.title")), escape(text("page.tagline"))
-    return f'<h1>{name}</h1><p class="tagline">{tagline}</p>'
+    # Not escaped: the browser finds the text by what stands here.
+    return f'<h1>Janus</h1><p class="tagline">{text("page.tagline")}</p>'
 
 
-def chip(state: State) -> str:
+def banner() -> str:
+    return f'<p class="note">{text("space.banner")}</p>'
+
+
+def languages(words: Words | None = None) -> str:
+    """Links that show the page in another language; that of the visitor is marked."""
+    links = (_language(locale, locale == (words and words.locale)) for locale in locales())
+    label = f' aria-label="{escape(words("page.language"))}"' if words else ""
+    return f"<nav{label}>{' '.join(links)}</nav>"
+
+
+def chip(state: State, words: Words) -> str:
     """What the model is, what it knows, and where it runs; or what became of it."""
     match state:
         case Loading():
-            words, kind = _loading(state), "loading"
+            said, kind = _loading(state, words), "loading"
         case Failed(name=name, error=error):
-            first = text("model.failed", name=short(name))
-            words, kind = f"<b>{escape(first)}</b> {escape(str(error))}", "failed"
+            first = words("model.failed", name=short(name))
+            reason = " ".join(words.error(error))
+            said, kind = f"<b>{escape(first)}</b> {escape(reason)}", "failed"
         case Ready():
-            words, kind = _ready(state), "ready"
-    return f'<div class="chip {kind}" role="status">{words}</div>'
+            said, kind = _ready(state, words), "ready"
+    return f'<div class="chip {kind}" role="status">{said}</div>'
 
 
-def details(name: str) -> str:
+def details(name: str, words: Words) -> str:
     """What somebody should know before loading a model of the catalogue."""
     entry = catalog.find(name)
     assert entry
-    needs = text("models.memory", size=size(entry.memory_bytes)) if entry.memory_bytes else ""
+    said = [words.sentence(entry.description), words.sentence(entry.knows)]
+    if entry.memory_bytes:
+        said.append(words("models.memory", size=words.size(entry.memory_bytes)))
     return (
-        f'<p class="note">{escape(entry.description)} {escape(entry.knows)} {escape(needs)}</p>'
-        f'<p class="note">{escape(text("models.licence"))} <a href="{escape(entry.licence_url)}" '
+        f'<p class="note">{escape(" ".join(said))}</p>'
+        f'<p class="note">{escape(words("models.licence"))} <a href="{escape(entry.licence_url)}" '
         f'target="_blank" rel="noopener">{escape(entry.licence)}</a></p>'
     )
 
 
-def _loading(state: Loading) -> str:
+def _language(locale: Locale, is_current: bool) -> str:
+    current = ' aria-current="true"' if is_current else ""
+    return (
+        f'<a href="?{CHOICE}={locale.tag}" lang="{locale.tag}" hreflang="{locale.tag}"{current}>'
+        f"{escape(locale.name)}</a>"
+    )
+
+
+def _loading(state: Loading, words: Words) -> str:
     name = short(state.name)
     entry = catalog.find(name)
     if not state.num_bytes:
-        return escape(text("model.loading", name=name))
-    total = size(entry.bytes) if entry and entry.bytes else "?"
-    done = size(state.num_bytes)
-    return escape(text("model.downloading", name=name, done=done, total=total))
+        return escape(words("model.loading", name=name))
+    total = words.size(entry.bytes) if entry and entry.bytes else "?"
+    done = words.size(state.num_bytes)
+    return escape(words("model.downloading", name=name, done=done, total=total))
 
 
-def _ready(state: Ready) -> str:
+def _ready(state: Ready, words: Words) -> str:
     model = state.model
-    facts = text(
+    facts = words(
         "model.facts",
-        parameters=_millions(model.num_parameters),
+        parameters=words.count(model.num_parameters),
         dtype=model.number_type,
         device=str(model.device),
         size=model.image_size,
     )
-    words = f'<b>{escape(model.name)}</b> <span class="facts">{escape(facts)}</span>'
+    said = f'<b>{escape(model.name)}</b> <span class="facts">{escape(facts)}</span>'
     entry = catalog.find(model.name)
-    return f"{words} {_knows(entry)}" if entry else words
+    return f"{said} {_knows(entry, words)}" if entry else said
 
 
-def _knows(entry: catalog.CatalogEntry) -> str:
+def _knows(entry: catalog.CatalogEntry, words: Words) -> str:
     if entry.name != catalog.BUNDLED:
-        return f'<span class="knows">{escape(entry.knows)}</span>'
-    larger = catalog.find("janus-pro-1b")
+        return f'<span class="knows">{escape(words.sentence(entry.knows))}</span>'
+    larger = catalog.find(LARGER_MODEL)
     assert larger and larger.bytes
     return (
-        f'<span class="knows">{escape(text("model.knows.emoji"))} '
-        f"{escape(text('model.larger'))} <code>{escape(text('model.larger.command'))}</code> "
-        f"{escape(text('model.larger.size', size=size(larger.bytes)))}</span>"
+        f'<span class="knows">{escape(words("model.knows.emoji"))} '
+        f"{escape(words('model.larger'))} <code>{START_LARGER}</code> "
+        f"{escape(words('model.larger.size', size=words.size(larger.bytes)))}</span>"
     )
-
-
-def _millions(count: int) -> str:
-    return f"{count / 1e9:.1f} B" if count >= 1e9 else f"{count / 1e6:.0f} M"

@@ -11,31 +11,44 @@ from webui.errors import errors_as, toast
 from webui.events import PAGE
 from webui.header import Header
 from webui.loader import ModelLoader
-from webui.texts import size, text
+from webui.texts import text
+from webui.words import Words, words_of
 from weights import catalog
 
 
-def models_tab(loader: ModelLoader, header: Header) -> None:
+def models_tab(page: gr.Blocks, loader: ModelLoader, header: Header) -> None:
     """Places the components into the current block and connects them."""
 
-    def load(name: str) -> tuple[str, gr.Timer]:
-        with errors_as(toast):
+    def load(name: str, request: gr.Request) -> tuple[str, gr.Timer]:
+        words = words_of(request)
+        with errors_as(toast(words)):
             loader.start(name)
-        return markup.chip(loader.state), gr.Timer(active=True)
+        return markup.chip(loader.state, words), gr.Timer(active=True)
+
+    def explain(name: str, request: gr.Request) -> str:
+        return markup.details(name, words_of(request))
+
+    def list_models(request: gr.Request) -> gr.Radio:
+        return gr.Radio(_choices(words_of(request)))
 
     choice = gr.Radio(
-        [(_label(entry), entry.name) for entry in catalog.CATALOG if entry.supported],
+        [entry.name for entry in catalog.CATALOG if entry.supported],
         value=catalog.BUNDLED,
         label=text("models.label"),
         info=text("models.info"),
         elem_id="models",
     )
-    details = gr.HTML(markup.details(catalog.BUNDLED))
+    details = gr.HTML()
     start = gr.Button(text("models.load"), variant="primary", elem_id="load")
-    choice.change(markup.details, choice, details, **PAGE)
+    page.load(list_models, outputs=choice, **PAGE)
+    gr.on([page.load, choice.change], explain, choice, details, **PAGE)
     start.click(load, choice, [header.chip, header.timer], **PAGE)
 
 
-def _label(entry: catalog.CatalogEntry) -> str:
-    amount = size(entry.bytes) if entry.bytes else text("models.bundled")
+def _choices(words: Words) -> list[tuple[str, str]]:
+    return [(_label(entry, words), entry.name) for entry in catalog.CATALOG if entry.supported]
+
+
+def _label(entry: catalog.CatalogEntry, words: Words) -> str:
+    amount = words.size(entry.bytes) if entry.bytes else words("models.bundled")
     return f"{entry.name} · {amount}"

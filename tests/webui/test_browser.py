@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import pytest
@@ -52,8 +53,9 @@ def open_page(browser: Browser, studio: str) -> Iterator[Open]:
     foreign: list[str] = []
     contexts = []
 
-    def open_page(width: int = 1280) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": 800})
+    def open_page(width: int = 1280, language: str = "en-US") -> Page:
+        size: Any = {"width": width, "height": 800}
+        context = browser.new_context(viewport=size, locale=language)
         contexts.append(context)
         context.on("request", lambda request: foreign.append(request.url))
         page = context.new_page()

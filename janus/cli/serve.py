@@ -167,10 +167,10 @@ def serve(
 
 
 def _serve_replicas(settings: "ReplicaSettings", messages: Messages, host: str, port: int) -> None:
-    # Ray reads them when it is imported: it would report its use to its makers, and under `uv run`
-    # install everything anew for each replica.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    # Ray reads them when it is imported: it would report its use to its makers, install everything
+    # anew for each replica under `uv run`, and show but one of log lines that resemble each other.
+    for name in ("RAY_USAGE_STATS_ENABLED", "RAY_ENABLE_UV_RUN_RUNTIME_ENV", "RAY_DEDUP_LOGS"):
+        os.environ.setdefault(name, "0")
     try:
         from janus.server import cluster
     except ImportError as error:

@@ -11,6 +11,7 @@ from janus.cli.common import command
 from janus.cli.options import Messages, ModelOptions
 from janus.cli.ports import Host, free_port, port_option
 from janus.errors import MissingExtraError, UsageError
+from weights.hub import locate
 
 if TYPE_CHECKING:
     from janus.server.replicas import ReplicaSettings
@@ -179,6 +180,8 @@ def _serve_replicas(settings: "ReplicaSettings", messages: Messages, host: str, 
             "Install it with: pip install 'janus-multimodal[server,ray]'",
         ) from error
     messages.note(f"Starting replicas of {settings.model} ...")
+    if "RAY_ADDRESS" not in os.environ:
+        locate(settings.model, local_files_only=settings.offline)  # once, before all want it
     with cluster.serving(settings.at_home(), host=host, port=port):
         _announce(messages, settings.model, host, port, is_open=settings.keys_file is None)
         cluster.wait_for_a_signal()

@@ -163,7 +163,13 @@ def wait_for_a_signal() -> None:
 
 def _join_or_start() -> None:
     if "RAY_ADDRESS" in os.environ:
-        ray.init(logging_level=logging.WARNING)
+        try:
+            ray.init(logging_level=logging.WARNING)
+        except ConnectionError as error:
+            raise ServerError(
+                f"There is no Ray cluster at {os.environ['RAY_ADDRESS']} that lets us in.",
+                "See whether it runs; where it asks for a token, set RAY_AUTH_MODE=token.",
+            ) from error
         return
     ray.init(
         address="local",
@@ -182,7 +188,7 @@ def _start(settings: ReplicaSettings, host: str, port: int) -> DeploymentHandle:
     try:
         return serve.run(deployed(settings), name=NAME)
     except RuntimeError as error:
-        raise ServerError("The replicas do not start.", "What is above says why.") from error
+        raise ServerError("The replicas do not start.", "The log above says why.") from error
 
 
 def _stop(handle: DeploymentHandle, drain_seconds: float) -> None:

@@ -120,6 +120,14 @@ def test_replicas_that_cannot_be(run, served, options):
     assert not served
 
 
+def test_a_model_that_no_replica_could_load(run, served, monkeypatch):
+    monkeypatch.setitem(sys.modules, "janus.server.cluster", ModuleType("janus.server.cluster"))
+    monkeypatch.setattr("janus.server.cluster", None, raising=False)
+    result = run("serve", "--ray", "--model", "/nowhere")
+    assert result.code == 3
+    assert "There is no folder /nowhere" in result.stderr
+
+
 def test_ray_that_is_not_installed(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.delitem(sys.modules, "janus.server.cluster", raising=False)

@@ -16,6 +16,7 @@ OPTIONAL = {
     "fastapi": ("janus/server", "webui"),
     "uvicorn": ("janus/server", "webui"),
     "typer": ("janus/cli",),
+    "ray": ("janus/server/cluster.py",),
     "xformers": (),
 }
 

@@ -65,7 +65,7 @@ def create_app(
         await asyncio.to_thread(service.close)
 
     app = FastAPI(title="Janus", version=__version__, lifespan=lifespan)
-    app.state.service = service
+    app.state.service, app.state.metrics = service, metrics
     add_handlers(app)
     for routes in (chat_routes, image_routes, response_routes, status_routes):
         app.include_router(routes(shared))

@@ -1,8 +1,12 @@
 """What the service counts and times, for Prometheus."""
 
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 
 from janus.engine.worker import EngineWorker
 from janus.server.tracing import Times
@@ -15,6 +19,7 @@ class Metrics:
 
     def __init__(self, worker: EngineWorker) -> None:
         self.registry = CollectorRegistry()
+        self.gather: Callable[[], Awaitable[bytes]] | None = None  # pages of other replicas, too
         of: Any = {"registry": self.registry}
         self.requests = Counter(
             "janus_requests", "Requests that ended.", ["method", "path", "status"], **of
@@ -51,7 +56,10 @@ class Metrics:
             )
         worker.on_step = self._on_step
 
-    def page(self) -> bytes:
+    async def page(self) -> bytes:
+        return await self.gather() if self.gather else self.own_page()
+
+    def own_page(self) -> bytes:
         return generate_latest(self.registry)
 
     def on_request(self, method: str, path: str, status: int, seconds: float) -> None:
@@ -70,3 +78,26 @@ class Metrics:
 
     def _gauge(self, name: str, help: str, function) -> None:
         Gauge(name, help, registry=self.registry).set_function(function)
+
+
+def merged_page(pages: Mapping[str, bytes]) -> bytes:
+    """The pages of replicas as one, where each count says whose it is."""
+    registry = CollectorRegistry()
+    registry.register(_Pages(pages))
+    return generate_latest(registry)
+
+
+class _Pages(Collector):
+    def __init__(self, pages: Mapping[str, bytes]) -> None:
+        self.pages = pages
+
+    def collect(self) -> Iterable[Metric]:
+        whole: dict[str, Metric] = {}
+        for replica, page in self.pages.items():
+            for part in text_string_to_metric_families(page.decode()):
+                metric = Metric(part.name, part.documentation, part.type)
+                samples = whole.setdefault(part.name, metric).samples
+                samples += [
+                    s._replace(labels=s.labels | {"replica": replica}) for s in part.samples
+                ]
+        return whole.values()

@@ -50,6 +50,6 @@ def status_routes(context: Context) -> APIRouter:
     @router.get("/metrics", response_class=Response)
     async def metrics() -> Response:
         """Counts and times, for Prometheus."""
-        return Response(context.metrics.page(), media_type=CONTENT_TYPE_LATEST)
+        return Response(await context.metrics.page(), media_type=CONTENT_TYPE_LATEST)
 
     return router

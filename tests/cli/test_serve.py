@@ -1,5 +1,7 @@
 import socket
 import sys
+from contextlib import contextmanager
+from types import ModuleType
 
 import pytest
 from starlette.testclient import TestClient
@@ -77,3 +79,58 @@ def test_a_studio_that_is_not_installed(run, served, monkeypatch):
     result = run("serve")
     assert result.code == 8
     assert "--no-web" in result.stderr
+
+
+def test_replicas(run, monkeypatch, tmp_path, folder):
+    """How the command asks for them; tests/server/test_ray.py runs them."""
+    asked = []
+
+    @contextmanager
+    def serving(settings, **address):
+        asked.append((settings, address))
+        yield
+
+    cluster = ModuleType("janus.server.cluster")
+    vars(cluster).update(serving=serving, wait_for_a_signal=lambda: None)
+    monkeypatch.setitem(sys.modules, "janus.server.cluster", cluster)
+    monkeypatch.setattr("janus.server.cluster", cluster, raising=False)
+    run("serve", "--new-key", "alice", "--keys", "keys.txt")
+    result = run("serve", "--ray", "--replicas", "1-4", "--keys", "keys.txt", "--port", 8765)
+    assert result.code == 0, result
+    [(settings, address)] = asked
+    assert settings.num_replicas == (1, 4)
+    assert settings.keys_file == tmp_path / "keys.txt"  # whole: replicas have their own folders
+    assert settings.model == str(folder)
+    assert address == {"host": "127.0.0.1", "port": 8765}
+    assert "http://127.0.0.1:8765/v1" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--replicas", "2"),
+        ("--ray", "--web"),
+        ("--ray", "--replicas", "0"),
+        ("--ray", "--replicas", "4-2"),
+        ("--ray", "--replicas", "many"),
+    ],
+)
+def test_replicas_that_cannot_be(run, served, options):
+    assert run("serve", *options).code == 2
+    assert not served
+
+
+def test_a_model_that_no_replica_could_load(run, served, monkeypatch):
+    monkeypatch.setitem(sys.modules, "janus.server.cluster", ModuleType("janus.server.cluster"))
+    monkeypatch.setattr("janus.server.cluster", None, raising=False)
+    result = run("serve", "--ray", "--model", "/nowhere")
+    assert result.code == 3
+    assert "There is no folder /nowhere" in result.stderr
+
+
+def test_ray_that_is_not_installed(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "janus.server.cluster", raising=False)
+    result = run("serve", "--ray")
+    assert result.code == 8
+    assert "janus-multimodal[server,ray]" in result.stderr

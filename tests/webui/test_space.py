@@ -117,7 +117,7 @@ def test_the_app_is_imported_from_the_folder(staged: Path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{staged / 'janus'} ")
-    assert "This Space shows janus-emoji" in done.stdout
+    assert "space.banner" in done.stdout
 
 
 # ---------------------------------------------------------------- the checks

@@ -6,6 +6,9 @@ and puts a new one where one has died. It knows nothing of rows: that a replica 
 replica to say, with 429. Pictures, answers and errors pass through as the replica makes them.
 """
 
+# Ray is large, so that not everybody who works on this has it.
+# pyright: reportMissingImports=false
+
 import asyncio
 import contextlib
 import logging

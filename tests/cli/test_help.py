@@ -22,7 +22,7 @@ OPTIONS = {
     "web": f"--host --port --share --open --no-open {MODEL} {MESSAGES}",
     "serve": "--host --port --web --no-web --keys --new-key --slots --context --max-waiting "
     "--max-seconds --drain-seconds --tokens-per-minute --fetch-from --name --log-contents "
-    f"{MODEL} {MESSAGES}",
+    f"--ray --replicas {MODEL} {MESSAGES}",
     "bench": "--random --steps --pictures --windows --drawings --against --plot --suite "
     f"{MODEL} {RESULTS} {MESSAGES}",
     "bench serve": f"--clients --rate --seconds --draw-share --key {RESULTS} {MESSAGES}",

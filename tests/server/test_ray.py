@@ -215,8 +215,11 @@ def test_a_replica_that_is_killed(service: Replicated, tiny: Janus) -> None:
 
 def test_stopping_lets_what_runs_finish(tiny_folder: Path, tmp_path: Path) -> None:
     with two_replicas(tiny_folder, tmp_path) as service, ThreadPoolExecutor(8) as pool:
-        replies = [pool.submit(service.draw, i, f"late-{i}", n=6) for i in range(8)]
-        until(lambda: sum(service.count("janus_free_slots").values()) == 0)
+        service.draw(0, "first", n=4)
+        tokens = sum(service.count("janus_prompt_tokens_total").values())
+        replies = [pool.submit(service.draw, i, f"late-{i}", n=4) for i in range(8)]
+        until(lambda: sum(service.count("janus_prompt_tokens_total").values()) == 9 * tokens)
+        assert sum(service.count("janus_free_slots").values()) < 8
         service.process.send_signal(signal.SIGTERM)
         refused = pool.submit(refusal, service).result()
         assert [reply.result().status_code for reply in replies] == [200] * 8

@@ -59,15 +59,21 @@ def run_python(snippet: str, folder: Path) -> list[str]:
 
 
 def test_the_python_snippet(tmp_path: Path):
-    snippet, _, _ = blocks("python")
+    snippet, *_ = blocks("python")
     caption, background = run_python(snippet, tmp_path)
     assert "heart" in caption
     assert background == "blue"
     assert (tmp_path / "heart.png").is_file()
 
 
+def test_the_snippet_that_looks_back(tmp_path: Path):
+    _, snippet, *_ = blocks("python")
+    run_python(snippet, tmp_path)
+    assert (tmp_path / "looked_at.png").is_file()
+
+
 def test_the_snippet_with_diffusers(tmp_path: Path):
-    _, snippet, _ = blocks("python")
+    _, _, snippet, _ = blocks("python")
     assert run_python(snippet, tmp_path) == ["4"]
     assert len(list(tmp_path.glob("drawing_*.png"))) == 4
 
@@ -109,7 +115,7 @@ def test_the_web_command_serves_the_studio(tmp_path: Path):
 
 def test_the_service_and_its_snippet(tmp_path: Path):
     """The studio is beside it."""
-    _, _, snippet = blocks("python")
+    *_, snippet = blocks("python")
     assert "uv run janus serve" in commands()
     with served(tmp_path, "serve") as (port, process):
         assert "janus-emoji" in wait_for_page(f"http://127.0.0.1:{port}", process)

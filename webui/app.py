@@ -8,6 +8,7 @@ import contextlib
 import os
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,13 +115,16 @@ def mount(app: "FastAPI", model: "Janus") -> None:
 
 
 def look() -> dict[str, Any]:
-    """Theme, styles, keys and languages, for `Blocks.launch` or `gradio.mount_gradio_app`."""
+    """How the page looks and what it offers, for `Blocks.launch` or `gradio.mount_gradio_app`."""
     return {
         "theme": theme.make(),
         "css_paths": [HERE / "style.css"],
         # Not as `js`, which Gradio runs some time after the page can be used.
         "head": f"<script>{(HERE / 'keys.js').read_text(encoding='utf-8')}</script>",
         "i18n": translations(),
+        "favicon_path": HERE / "icon.png",
+        "pwa": True,
+        "mcp_server": find_spec("mcp") is not None,
         "app_kwargs": {"middleware": [Middleware(page_language.PageLanguage)]},
     }
 

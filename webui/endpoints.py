@@ -36,23 +36,40 @@ def add_endpoints(loader: ModelLoader, shelf: Shelf, *, uploads: Path) -> None:
     ) -> list[FileData]:
         """Draw pictures of what the prompt says.
 
-        Picture i uses seed + i; no seed: a random one; no guidance and no temperature: what suits
-        the model.
+        Args:
+            prompt: What to draw.
+            count: How many pictures.
+            seed: Picture i uses seed + i; none: a random one.
+            guidance: How closely to follow the prompt; none: what suits the model.
+            temperature: How much to leave to chance; none: what suits the model.
         """
         settings: dict[str, Any] = {"count": count, "seed": seed}
         suited = {"guidance": guidance, "temperature": temperature}
         settings |= {name: value for name, value in suited.items() if value is not None}
         with errors_as(plain):
             pictures = loader.model().draw(prompt, **settings)
-            return [FileData(path=path) for path in shelf.save(pictures)]
+            # With their address, which is all that an agent gets to see.
+            return [
+                FileData(path=path, url=f"/gradio_api/file={path}", mime_type="image/png")
+                for path in shelf.save(pictures)
+            ]
 
     def ask(pictures: list[FileData], question: str) -> str:
-        """Answer a question about one picture or several."""
+        """Answer a question about one picture or several.
+
+        Args:
+            pictures: The pictures, in the order in which the question may name them.
+            question: What to answer.
+        """
         with errors_as(plain):
             return loader.model().ask([_open(p, uploads) for p in pictures], question)
 
     def caption(picture: FileData) -> str:
-        """Say in words what a picture shows."""
+        """Say in words what a picture shows.
+
+        Args:
+            picture: The picture to describe.
+        """
         with errors_as(plain):
             return loader.model().caption(_open(picture, uploads))
 

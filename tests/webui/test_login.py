@@ -15,7 +15,13 @@ from tests.server.conftest import Running, run, same_model
 from tests.webui.test_browser import Browser, browser, expect  # noqa: F401
 from webui.app import mount
 
-CLOSED = ("/gradio_api/info", "/config", "/gradio_api/queue/data?session_hash=a", "/docs")
+CLOSED = (
+    "/gradio_api/info",
+    "/gradio_api/mcp/",
+    "/config",
+    "/gradio_api/queue/data?session_hash=a",
+    "/docs",
+)
 
 
 @pytest.fixture

@@ -5,17 +5,21 @@ gallery is left alone until then.
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from gradio.components import Component
 
+from janus.errors import SaveError
 from webui import markup
 from webui.draw_layout import DrawLayout
 from webui.drawing import Frame, frames
-from webui.errors import errors_as, toast
+from webui.errors import errors_as, toast, warn
 from webui.events import ENGINE, PAGE, StartStop, Update, endings, in_page_language, is_stopping
+from webui.libraries import Libraries
+from webui.library import Library
 from webui.loader import ModelLoader
-from webui.pictures import Shelf
 from webui.words import Words, words_of
 
 if TYPE_CHECKING:
@@ -29,10 +33,12 @@ Drawn = list[tuple[str, str]]
 
 
 class DrawEvents:
-    """Connects the tab to the model; finished pictures go to the shelf."""
+    """Connects the tab to the model; finished pictures go to the library that `key` opens."""
 
-    def __init__(self, page: DrawLayout, loader: ModelLoader, shelf: Shelf) -> None:
-        self.page, self.loader, self.shelf = page, loader, shelf
+    def __init__(
+        self, page: DrawLayout, loader: ModelLoader, libraries: Libraries, key: Component
+    ) -> None:
+        self.page, self.loader, self.libraries, self.key = page, loader, libraries, key
         self.buttons = StartStop(page.start, page.stop)
         self._connect()
 
@@ -44,21 +50,22 @@ class DrawEvents:
         guidance: float,
         temperature: float,
         drawn: Drawn,
+        key: str | None,
         request: gr.Request,
     ) -> Iterator[Update]:
-        words = words_of(request)
+        words, library = words_of(request), self.libraries.of(key)
         settings = {"count": count, "guidance": guidance, "temperature": temperature}
         settings["seed"] = _whole_number(seed)
         with errors_as(toast(words)):
             try:
                 yield self.buttons.begun()
-                yield from self._draw(words, prompt, settings, drawn)
+                yield from self._draw(words, library, prompt, settings, drawn)
             except Exception:
                 yield {self.page.progress: markup.note("")}
                 raise
 
     def _draw(
-        self, words: Words, prompt: str, settings: dict[str, Any], drawn: Drawn
+        self, words: Words, library: Library, prompt: str, settings: dict[str, Any], drawn: Drawn
     ) -> Iterator[Update]:
         for _ in self.loader.waiting():
             for name in ("guidance", "temperature"):
@@ -69,7 +76,8 @@ class DrawEvents:
         for frame in frames(model, prompt, **settings):
             yield self._going_on(words, frame)
             if frame.pictures is not None:
-                yield self._done(words, frame, frame.pictures, drawn)
+                yield {self.page.progress: _finished(words, frame, frame.pictures)}
+                yield self._keep(words, library, frame.pictures, drawn)
 
     def _going_on(self, words: Words, frame: Frame) -> Update:
         said = [words("draw.row", row=frame.row, rows=frame.rows)]
@@ -78,21 +86,20 @@ class DrawEvents:
         update: Update = {self.page.progress: markup.bar(frame.fraction, " · ".join(said))}
         return update if frame.preview is None else update | {self.page.stage: frame.preview}
 
-    def _done(
-        self, words: Words, frame: Frame, pictures: Sequence["Picture"], drawn: Drawn
+    def _keep(
+        self, words: Words, library: Library, pictures: Sequence["Picture"], drawn: Drawn
     ) -> Update:
-        paths = self.shelf.save(pictures)
+        """Puts pictures into library and gallery; where that fails, they stay on the stage."""
+        try:
+            paths = library.add(pictures)
+        except SaveError as error:
+            warn(error, words)
+            return {}
         captions = [words("draw.caption", seed=picture.seed) for picture in pictures]
         new = list(zip(paths, captions, strict=True))
-        drawn = (new + drawn)[:LARGEST_GALLERY]
-        width, height = pictures[0].image.size
-        seconds = words.duration(frame.seconds)
-        finished = words("draw.finished", seconds=seconds, width=width, height=height)
+        others = [(path, caption) for path, caption in drawn if path not in paths]
         sheet = {} if len(paths) > 1 else {self.page.stage: paths[0]}
-        return sheet | {
-            self.page.drawn: drawn,
-            self.page.progress: markup.note(finished),
-        }
+        return sheet | {self.page.drawn: (new + others)[:LARGEST_GALLERY]}
 
     def _connect(self) -> None:
         self._connect_drawing()
@@ -105,7 +112,7 @@ class DrawEvents:
         drawing = gr.on(
             triggers,
             self.draw,
-            inputs=[*page.settings, page.drawn],
+            inputs=[*page.settings, page.drawn, self.key],
             outputs=[page.stage, page.progress, page.drawn, page.stop],
             **ENGINE,
         )
@@ -119,19 +126,27 @@ class DrawEvents:
     def _connect_gallery(self) -> None:
         page = self.page
         page.drawn.change(_show, [page.drawn, page.opened], page.gallery, **PAGE)
-        page.gallery.select(_path, outputs=page.opened, **PAGE)
+        page.gallery.select(_path, page.drawn, page.opened, **PAGE)
         page.gallery.preview_close(lambda: None, outputs=page.opened, **PAGE)
+
+
+def _finished(words: Words, frame: Frame, pictures: Sequence["Picture"]) -> str:
+    width, height = pictures[0].image.size
+    seconds = words.duration(frame.seconds)
+    return markup.note(words("draw.finished", seconds=seconds, width=width, height=height))
 
 
 def _show(drawn: Drawn, opened: str | None) -> gr.Gallery:
     """The gallery with new pictures in front; the one that somebody looks at stays open."""
-    paths = [path for path, _ in drawn]
+    here = [(path, caption) for path, caption in drawn if Path(path).exists()]
+    paths = [path for path, _ in here]
     selected = paths.index(opened) if opened in paths else None
-    return gr.Gallery(drawn, visible=True, selected_index=selected)
+    return gr.Gallery(here, visible=bool(here), selected_index=selected)
 
 
-def _path(selected: gr.SelectData) -> str:
-    return selected.value["image"]["path"]
+def _path(drawn: Drawn, selected: gr.SelectData) -> str:
+    # Not the path that the browser tells: that is Gradio's copy.
+    return drawn[selected.index][0]
 
 
 def _whole_number(typed: str) -> int | str | None:

@@ -20,8 +20,7 @@ from gradio_client import Client, handle_file
 from huggingface_hub import metadata_load
 
 from janus.metadata import read_settings
-from tests.webui.conftest import free_port
-from tests.webui.test_browser import BROWSERS, FLAGS
+from tests.webui.conftest import BROWSERS, FLAGS, free_port
 from webui.space.staging import stage, staged_files
 
 pytestmark = pytest.mark.slow

@@ -16,15 +16,17 @@ import platformdirs
 from starlette.middleware import Middleware
 
 from janus.errors import ServerError, UsageError
-from webui import ask_layout, draw_layout, header, markup, page_language, theme
+from webui import ask_layout, draw_layout, header, library_layout, markup, page_language, theme
 from webui.ask_events import AskEvents
 from webui.draw_events import DrawEvents
 from webui.endpoints import add_endpoints
 from webui.libraries import Owned, PerBrowser
 from webui.library import Library
+from webui.library_events import LibraryEvents
 from webui.library_key import library_key
 from webui.loader import Loading, ModelLoader, holding, pretrained
 from webui.models_tab import models_tab
+from webui.picture_actions import PictureActions
 from webui.texts import text, translations
 
 if TYPE_CHECKING:
@@ -68,14 +70,21 @@ def build(
         head = header.lay_out()
         if in_small_space:
             gr.HTML(markup.banner(), padding=False, elem_id="banner")
-        with gr.Tab(text("draw.tab"), id="draw"):
-            draw = draw_layout.lay_out()
-            DrawEvents(draw, loader, libraries, key)
-        with gr.Tab(text("ask.tab"), id="ask"):
-            AskEvents(ask_layout.lay_out(), loader)
-        if can_switch:
-            with gr.Tab(text("models.tab"), id="models"):
-                models_tab(page, loader, head)
+        with gr.Tabs(overflow_behavior="wrap") as tabs:
+            with gr.Tab(text("draw.tab"), id="draw"):
+                draw = draw_layout.lay_out()
+                DrawEvents(draw, loader, libraries, key)
+            with gr.Tab(text("ask.tab"), id="ask"):
+                ask = ask_layout.lay_out()
+                AskEvents(ask, loader)
+            actions = PictureActions(draw, loader, tabs, ask.pictures)
+            actions.connect_gallery()
+            with gr.Tab(text("library.tab"), id="library") as tab:
+                layout = library_layout.lay_out()
+                LibraryEvents(layout, tab, libraries, key, actions, archives=uploads)
+            if can_switch:
+                with gr.Tab(text("models.tab"), id="models"):
+                    models_tab(page, loader, head)
         header.connect(page, head, loader, draw)
     return page.queue(max_size=LARGEST_QUEUE)
 

@@ -16,7 +16,17 @@ from webui import markup
 from webui.draw_layout import DrawLayout
 from webui.drawing import Frame, frames
 from webui.errors import errors_as, toast, warn
-from webui.events import ENGINE, PAGE, StartStop, Update, endings, in_page_language, is_stopping
+from webui.events import (
+    ENGINE,
+    OFF,
+    ON,
+    PAGE,
+    StartStop,
+    Update,
+    endings,
+    in_page_language,
+    is_stopping,
+)
 from webui.libraries import Libraries
 from webui.library import Library
 from webui.loader import ModelLoader
@@ -108,7 +118,8 @@ class DrawEvents:
     def _connect_drawing(self) -> None:
         page = self.page
         triggers = [page.prompt.submit, page.start.click]
-        self.buttons.begin(triggers)
+        # What it sorts would be overwritten by the gallery with new pictures.
+        self.buttons.begin(triggers, {page.match: OFF})
         drawing = gr.on(
             triggers,
             self.draw,
@@ -118,16 +129,18 @@ class DrawEvents:
         )
         for listen in endings(drawing):
             listen(None, [page.stop, page.progress], page.progress, js=_SAY_IF_STOPPED, **PAGE)
-        self.buttons.end(drawing)
+        self.buttons.end(drawing, others={page.match: ON})
         page.examples.click(lambda sample: sample[0], page.examples, page.prompt, **PAGE).then(
             None, js="() => document.querySelector('#draw').click()", **PAGE
         )
 
     def _connect_gallery(self) -> None:
         page = self.page
-        page.drawn.change(_show, [page.drawn, page.opened], page.gallery, **PAGE)
-        page.gallery.select(_path, page.drawn, page.opened, **PAGE)
-        page.gallery.preview_close(lambda: None, outputs=page.opened, **PAGE)
+        shown = [page.gallery, page.actions, page.chosen]
+        page.drawn.change(_show, [page.drawn, page.opened], shown, **PAGE)
+        looked_at = [page.opened, page.chosen]
+        page.gallery.select(_open, page.drawn, looked_at, **PAGE)
+        page.gallery.preview_close(_close, page.drawn, looked_at, **PAGE)
 
 
 def _finished(words: Words, frame: Frame, pictures: Sequence["Picture"]) -> str:
@@ -136,17 +149,24 @@ def _finished(words: Words, frame: Frame, pictures: Sequence["Picture"]) -> str:
     return markup.note(words("draw.finished", seconds=seconds, width=width, height=height))
 
 
-def _show(drawn: Drawn, opened: str | None) -> gr.Gallery:
+def _show(drawn: Drawn, opened: str | None) -> tuple[gr.Gallery, gr.Row, str | None]:
     """The gallery with new pictures in front; the one that somebody looks at stays open."""
     here = [(path, caption) for path, caption in drawn if Path(path).exists()]
     paths = [path for path, _ in here]
     selected = paths.index(opened) if opened in paths else None
-    return gr.Gallery(here, visible=bool(here), selected_index=selected)
+    gallery = gr.Gallery(here, visible=bool(here), selected_index=selected)
+    chosen = opened if opened in paths else next(iter(paths), None)
+    return gallery, gr.Row(visible=bool(here)), chosen
 
 
-def _path(drawn: Drawn, selected: gr.SelectData) -> str:
-    # Not the path that the browser tells: that is Gradio's copy.
-    return drawn[selected.index][0]
+def _open(drawn: Drawn, selected: gr.SelectData) -> tuple[str, str]:
+    # Not the path that the browser tells: that may be Gradio's copy.
+    path, _ = drawn[selected.index]
+    return path, path
+
+
+def _close(drawn: Drawn) -> tuple[None, str | None]:
+    return None, next((path for path, _ in drawn), None)
 
 
 def _whole_number(typed: str) -> int | str | None:

@@ -87,7 +87,12 @@ class DrawEvents:
             yield self._going_on(words, frame)
             if frame.pictures is not None:
                 yield {self.page.progress: _finished(words, frame, frame.pictures)}
-                yield self._keep(words, library, frame.pictures, drawn)
+                try:
+                    paths = library.add(frame.pictures)
+                except SaveError as error:  # they stay on the stage
+                    warn(error, words)
+                else:
+                    yield self._show_kept(words, paths, frame.pictures, drawn)
 
     def _going_on(self, words: Words, frame: Frame) -> Update:
         said = [words("draw.row", row=frame.row, rows=frame.rows)]
@@ -96,15 +101,9 @@ class DrawEvents:
         update: Update = {self.page.progress: markup.bar(frame.fraction, " · ".join(said))}
         return update if frame.preview is None else update | {self.page.stage: frame.preview}
 
-    def _keep(
-        self, words: Words, library: Library, pictures: Sequence["Picture"], drawn: Drawn
+    def _show_kept(
+        self, words: Words, paths: list[str], pictures: Sequence["Picture"], drawn: Drawn
     ) -> Update:
-        """Puts pictures into library and gallery; where that fails, they stay on the stage."""
-        try:
-            paths = library.add(pictures)
-        except SaveError as error:
-            warn(error, words)
-            return {}
         captions = [words("draw.caption", seed=picture.seed) for picture in pictures]
         new = list(zip(paths, captions, strict=True))
         others = [(path, caption) for path, caption in drawn if path not in paths]

@@ -17,6 +17,7 @@ from starlette.middleware import Middleware
 
 from janus.errors import ServerError, UsageError
 from webui import ask_layout, draw_layout, header, library_layout, markup, page_language, theme
+from webui.about_tab import about_tab
 from webui.ask_events import AskEvents
 from webui.draw_events import DrawEvents
 from webui.endpoints import add_endpoints
@@ -85,6 +86,8 @@ def build(
             if can_switch:
                 with gr.Tab(text("models.tab"), id="models"):
                     models_tab(page, loader, head)
+            with gr.Tab(text("about.tab"), id="about", elem_id="about") as tab:
+                about_tab(page, tab, loader, is_private=library is not None)
         header.connect(page, head, loader, draw)
     return page.queue(max_size=LARGEST_QUEUE)
 

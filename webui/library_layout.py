@@ -41,11 +41,16 @@ def lay_out() -> LibraryLayout:
             elem_id="search",
         )
         only_starred = gr.Checkbox(
-            label=text("library.starred"), container=True, scale=1, min_width=130, elem_id="starred"
+            label=text("library.starred"),
+            container=False,
+            scale=1,
+            min_width=130,
+            elem_id="starred",
         )
     note = gr.HTML(markup.note(""), padding=False, elem_id="library-note")
     gallery = gr.Gallery(
-        label=text("library.gallery"),
+        label=text("library.tab"),
+        show_label=False,
         columns=6,
         object_fit="contain",
         buttons=["download", "fullscreen"],
@@ -84,5 +89,5 @@ def _exchange() -> dict:
     pack = gr.Button(text("library.pack"), size="sm", visible=False, elem_id="pack")
     archive = gr.DownloadButton(visible=False)
     # Any type: what carries no settings is explained in the visitor's language.
-    dropped = gr.File(label=text("library.drop"), height=130, elem_id="dropped")
+    dropped = gr.File(label=text("library.drop"), height=150, elem_id="dropped")
     return {"pack": pack, "archive": archive, "dropped": dropped}

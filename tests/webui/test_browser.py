@@ -159,7 +159,7 @@ def test_an_empty_prompt_is_explained(page: Page):
 
 def test_nothing_sticks_out_of_a_narrow_screen(open_page: Open):
     page = open_page(width=360)
-    for tab in ("Draw", "Ask", "Models"):
+    for tab in ("Draw", "Ask", "Library", "Models", "About"):
         page.get_by_role("tab", name=tab).click()
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
 

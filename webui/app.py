@@ -13,16 +13,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+import platformdirs
 from starlette.middleware import Middleware
 
-from janus.errors import ServerError
-from webui import ask_layout, draw_layout, header, markup, page_language, theme
+from janus.errors import ServerError, UsageError
+from webui import ask_layout, draw_layout, header, library_layout, markup, page_language, theme
+from webui.about_tab import about_tab
 from webui.ask_events import AskEvents
 from webui.draw_events import DrawEvents
 from webui.endpoints import add_endpoints
+from webui.libraries import Owned, PerBrowser
+from webui.library import Library
+from webui.library_events import LibraryEvents
+from webui.library_key import library_key
 from webui.loader import Loading, ModelLoader, holding, pretrained
 from webui.models_tab import models_tab
-from webui.pictures import Shelf
+from webui.picture_actions import PictureActions
 from webui.texts import text, translations
 
 if TYPE_CHECKING:
@@ -38,32 +44,51 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def build(
-    model: "Janus | ModelLoader", *, can_switch: bool = False, in_small_space: bool = False
+    model: "Janus | ModelLoader",
+    *,
+    library: Path | None = None,
+    can_switch: bool = False,
+    in_small_space: bool = False,
 ) -> gr.Blocks:
     """The page, for a model or for a loader; launch it or mount it with `look`.
 
-    `can_switch` lets visitors exchange the model for everybody, which may download it;
-    `in_small_space` tells those of a Space how to have one with a larger model.
+    Pictures go to the folder `library`, which everybody who reaches the page may look into;
+    without one, each browser has a library of its own, for a day. `can_switch` lets visitors
+    exchange the model for everybody, which may download it; `in_small_space` tells those of a Space
+    how to have one with a larger model.
     """
     loader = model if isinstance(model, ModelLoader) else holding(model)
     with gr.Blocks(title="Janus", delete_cache=(CLEAN_EVERY, CLEAN_AFTER)) as page:
         # In Gradio's cache, because it serves the files there, and deletes those it knows of.
         uploads = Path(page.GRADIO_CACHE)
-        shelf = Shelf(uploads)
-        page.temp_file_sets.append(shelf.files)
+        visitors = PerBrowser(uploads)
+        page.temp_file_sets.append(visitors.files)
         # First, so that no event of the page takes their names.
-        add_endpoints(loader, shelf, uploads=uploads)
+        add_endpoints(loader, visitors, uploads=uploads)
+        if library:
+            gr.set_static_paths(library)  # shown as they are, without a copy in the cache
+        libraries = Owned(Library(library)) if library else visitors
+        key = library_key(page, is_needed=library is None)
         head = header.lay_out()
         if in_small_space:
             gr.HTML(markup.banner(), padding=False, elem_id="banner")
-        with gr.Tab(text("draw.tab"), id="draw"):
-            draw = draw_layout.lay_out()
-            DrawEvents(draw, loader, shelf)
-        with gr.Tab(text("ask.tab"), id="ask"):
-            AskEvents(ask_layout.lay_out(), loader)
-        if can_switch:
-            with gr.Tab(text("models.tab"), id="models"):
-                models_tab(page, loader, head)
+        with gr.Tabs(overflow_behavior="wrap") as tabs:
+            with gr.Tab(text("draw.tab"), id="draw"):
+                draw = draw_layout.lay_out()
+                DrawEvents(draw, loader, libraries, key)
+            with gr.Tab(text("ask.tab"), id="ask"):
+                ask = ask_layout.lay_out()
+                AskEvents(ask, loader)
+            actions = PictureActions(draw, loader, tabs, ask.pictures)
+            actions.connect_gallery()
+            with gr.Tab(text("library.tab"), id="library") as tab:
+                layout = library_layout.lay_out()
+                LibraryEvents(layout, tab, libraries, key, actions, archives=uploads)
+            if can_switch:
+                with gr.Tab(text("models.tab"), id="models"):
+                    models_tab(page, loader, head)
+            with gr.Tab(text("about.tab"), id="about", elem_id="about") as tab:
+                about_tab(page, tab, loader, is_private=library is not None)
         header.connect(page, head, loader, draw)
     return page.queue(max_size=LARGEST_QUEUE)
 
@@ -78,16 +103,28 @@ def launch(
     port: int,
     share: bool,
     open_browser: bool,
+    library: Path | None = None,
 ) -> None:
     """Serves the page until it is interrupted; the model is loaded once the page is up.
 
+    Pictures are kept in the folder `library`, or where this system keeps such things; on an address
+    that others reach, every browser has a library of its own instead.
+
     Raises:
         ServerError: the port is taken.
+        UsageError: a library is given, and others may reach the page.
     """
+    is_private = host in LOOPBACK and not share
+    if library and not is_private:
+        raise UsageError(
+            "--library is for a page that only this machine reaches.",
+            "Leave it out: every visitor then has a library of their own.",
+        )
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     load = pretrained(device=device, dtype=dtype, quantize=quantize)
     loader = ModelLoader(load, Loading(model_name))
-    page = build(loader, can_switch=host in LOOPBACK and not share)
+    folder = library or platformdirs.user_data_path("janus") / "library"
+    page = build(loader, library=folder if is_private else None, can_switch=is_private)
     address = serve(page, host=host, port=port, share=share, open_browser=open_browser)
     try:
         loader.start(model_name)

@@ -5,17 +5,31 @@ gallery is left alone until then.
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from gradio.components import Component
 
+from janus.errors import SaveError
 from webui import markup
 from webui.draw_layout import DrawLayout
 from webui.drawing import Frame, frames
-from webui.errors import errors_as, toast
-from webui.events import ENGINE, PAGE, StartStop, Update, endings, in_page_language, is_stopping
+from webui.errors import errors_as, toast, warn
+from webui.events import (
+    ENGINE,
+    OFF,
+    ON,
+    PAGE,
+    StartStop,
+    Update,
+    endings,
+    in_page_language,
+    is_stopping,
+)
+from webui.libraries import Libraries
+from webui.library import Library
 from webui.loader import ModelLoader
-from webui.pictures import Shelf
 from webui.words import Words, words_of
 
 if TYPE_CHECKING:
@@ -29,10 +43,12 @@ Drawn = list[tuple[str, str]]
 
 
 class DrawEvents:
-    """Connects the tab to the model; finished pictures go to the shelf."""
+    """Connects the tab to the model; finished pictures go to the library that `key` opens."""
 
-    def __init__(self, page: DrawLayout, loader: ModelLoader, shelf: Shelf) -> None:
-        self.page, self.loader, self.shelf = page, loader, shelf
+    def __init__(
+        self, page: DrawLayout, loader: ModelLoader, libraries: Libraries, key: Component
+    ) -> None:
+        self.page, self.loader, self.libraries, self.key = page, loader, libraries, key
         self.buttons = StartStop(page.start, page.stop)
         self._connect()
 
@@ -44,21 +60,22 @@ class DrawEvents:
         guidance: float,
         temperature: float,
         drawn: Drawn,
+        key: str | None,
         request: gr.Request,
     ) -> Iterator[Update]:
-        words = words_of(request)
+        words, library = words_of(request), self.libraries.of(key)
         settings = {"count": count, "guidance": guidance, "temperature": temperature}
         settings["seed"] = _whole_number(seed)
         with errors_as(toast(words)):
             try:
                 yield self.buttons.begun()
-                yield from self._draw(words, prompt, settings, drawn)
+                yield from self._draw(words, library, prompt, settings, drawn)
             except Exception:
                 yield {self.page.progress: markup.note("")}
                 raise
 
     def _draw(
-        self, words: Words, prompt: str, settings: dict[str, Any], drawn: Drawn
+        self, words: Words, library: Library, prompt: str, settings: dict[str, Any], drawn: Drawn
     ) -> Iterator[Update]:
         for _ in self.loader.waiting():
             for name in ("guidance", "temperature"):
@@ -69,7 +86,13 @@ class DrawEvents:
         for frame in frames(model, prompt, **settings):
             yield self._going_on(words, frame)
             if frame.pictures is not None:
-                yield self._done(words, frame, frame.pictures, drawn)
+                yield {self.page.progress: _finished(words, frame, frame.pictures)}
+                try:
+                    paths = library.add(frame.pictures)
+                except SaveError as error:  # they stay on the stage
+                    warn(error, words)
+                else:
+                    yield self._show_kept(words, paths, frame.pictures, drawn)
 
     def _going_on(self, words: Words, frame: Frame) -> Update:
         said = [words("draw.row", row=frame.row, rows=frame.rows)]
@@ -78,21 +101,14 @@ class DrawEvents:
         update: Update = {self.page.progress: markup.bar(frame.fraction, " · ".join(said))}
         return update if frame.preview is None else update | {self.page.stage: frame.preview}
 
-    def _done(
-        self, words: Words, frame: Frame, pictures: Sequence["Picture"], drawn: Drawn
+    def _show_kept(
+        self, words: Words, paths: list[str], pictures: Sequence["Picture"], drawn: Drawn
     ) -> Update:
-        paths = self.shelf.save(pictures)
         captions = [words("draw.caption", seed=picture.seed) for picture in pictures]
         new = list(zip(paths, captions, strict=True))
-        drawn = (new + drawn)[:LARGEST_GALLERY]
-        width, height = pictures[0].image.size
-        seconds = words.duration(frame.seconds)
-        finished = words("draw.finished", seconds=seconds, width=width, height=height)
+        others = [(path, caption) for path, caption in drawn if path not in paths]
         sheet = {} if len(paths) > 1 else {self.page.stage: paths[0]}
-        return sheet | {
-            self.page.drawn: drawn,
-            self.page.progress: markup.note(finished),
-        }
+        return sheet | {self.page.drawn: (new + others)[:LARGEST_GALLERY]}
 
     def _connect(self) -> None:
         self._connect_drawing()
@@ -101,37 +117,55 @@ class DrawEvents:
     def _connect_drawing(self) -> None:
         page = self.page
         triggers = [page.prompt.submit, page.start.click]
-        self.buttons.begin(triggers)
+        # What it sorts would be overwritten by the gallery with new pictures.
+        self.buttons.begin(triggers, {page.match: OFF})
         drawing = gr.on(
             triggers,
             self.draw,
-            inputs=[*page.settings, page.drawn],
+            inputs=[*page.settings, page.drawn, self.key],
             outputs=[page.stage, page.progress, page.drawn, page.stop],
             **ENGINE,
         )
         for listen in endings(drawing):
             listen(None, [page.stop, page.progress], page.progress, js=_SAY_IF_STOPPED, **PAGE)
-        self.buttons.end(drawing)
+        self.buttons.end(drawing, others={page.match: ON})
         page.examples.click(lambda sample: sample[0], page.examples, page.prompt, **PAGE).then(
             None, js="() => document.querySelector('#draw').click()", **PAGE
         )
 
     def _connect_gallery(self) -> None:
         page = self.page
-        page.drawn.change(_show, [page.drawn, page.opened], page.gallery, **PAGE)
-        page.gallery.select(_path, outputs=page.opened, **PAGE)
-        page.gallery.preview_close(lambda: None, outputs=page.opened, **PAGE)
+        shown = [page.gallery, page.actions, page.chosen]
+        page.drawn.change(_show, [page.drawn, page.opened], shown, **PAGE)
+        looked_at = [page.opened, page.chosen]
+        page.gallery.select(_open, page.drawn, looked_at, **PAGE)
+        page.gallery.preview_close(_close, page.drawn, looked_at, **PAGE)
 
 
-def _show(drawn: Drawn, opened: str | None) -> gr.Gallery:
+def _finished(words: Words, frame: Frame, pictures: Sequence["Picture"]) -> str:
+    width, height = pictures[0].image.size
+    seconds = words.duration(frame.seconds)
+    return markup.note(words("draw.finished", seconds=seconds, width=width, height=height))
+
+
+def _show(drawn: Drawn, opened: str | None) -> tuple[gr.Gallery, gr.Row, str | None]:
     """The gallery with new pictures in front; the one that somebody looks at stays open."""
-    paths = [path for path, _ in drawn]
+    here = [(path, caption) for path, caption in drawn if Path(path).exists()]
+    paths = [path for path, _ in here]
     selected = paths.index(opened) if opened in paths else None
-    return gr.Gallery(drawn, visible=True, selected_index=selected)
+    gallery = gr.Gallery(here, visible=bool(here), selected_index=selected)
+    chosen = opened if opened in paths else next(iter(paths), None)
+    return gallery, gr.Row(visible=bool(here)), chosen
 
 
-def _path(selected: gr.SelectData) -> str:
-    return selected.value["image"]["path"]
+def _open(drawn: Drawn, selected: gr.SelectData) -> tuple[str, str]:
+    # Not the path that the browser tells: that may be Gradio's copy.
+    path, _ = drawn[selected.index]
+    return path, path
+
+
+def _close(drawn: Drawn) -> tuple[None, str | None]:
+    return None, next((path for path, _ in drawn), None)
 
 
 def _whole_number(typed: str) -> int | str | None:

@@ -1,6 +1,7 @@
 """How the Draw tab looks: its components and where they stand. Nothing happens here."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 from gradio.components import Component
@@ -9,6 +10,8 @@ from gradio.i18n import I18nData
 from janus.generation.params import DrawParams, knobs
 from webui import markup
 from webui.texts import text
+
+COUNTS = [1, 2, 4, 8]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +27,14 @@ class DrawLayout:
     stage: gr.Image
     progress: gr.HTML
     gallery: gr.Gallery
+    actions: gr.Row  # for the chosen picture
+    use_seed: gr.Button
+    use_all: gr.Button
+    ask_about: gr.Button
+    match: gr.Button
     drawn: gr.State  # what the gallery shows: paths and captions, newest first
     opened: gr.State  # the path of the picture that is open in it, or None
+    chosen: gr.State  # that path, or else that of the newest
 
     @property
     def settings(self) -> tuple[Component, ...]:
@@ -59,11 +68,13 @@ def lay_out() -> DrawLayout:
     )
     return DrawLayout(
         **controls,
+        **_actions(),
         stage=stage,
         progress=progress,
         gallery=gallery,
         drawn=gr.State([]),
         opened=gr.State(None),
+        chosen=gr.State(None),
     )
 
 
@@ -83,9 +94,7 @@ def _controls() -> dict:
         elem_id="examples",
     )
     with gr.Row(elem_classes="settings"):
-        count = gr.Radio(
-            [1, 2, 4], value=1, label=text("draw.count"), min_width=150, elem_id="count"
-        )
+        count = gr.Radio(COUNTS, value=1, label=text("draw.count"), min_width=150, elem_id="count")
         # Not gr.Number: it shows 0 where there is none, and browsers round large seeds.
         seed = gr.Textbox(
             label=text("draw.seed"),
@@ -109,6 +118,22 @@ def _controls() -> dict:
         "guidance": guidance,
         "temperature": temperature,
     }
+
+
+def _actions() -> dict:
+    with gr.Row(visible=False, elem_classes="actions", elem_id="actions") as actions:
+        return {
+            "actions": actions,
+            "use_seed": action(text("action.seed"), "use-seed"),
+            "use_all": action(text("action.all"), "use-all"),
+            "ask_about": action(text("action.ask"), "ask-about"),
+            "match": action(text("action.match"), "match"),
+        }
+
+
+def action(label: I18nData, elem_id: str, **options: Any) -> gr.Button:
+    """A small button below pictures."""
+    return gr.Button(label, size="sm", min_width=110, elem_id=elem_id, **options)
 
 
 def _slider(name: str, label: I18nData, *, step: float) -> gr.Slider:

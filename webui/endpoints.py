@@ -14,17 +14,18 @@ from gradio.events import api
 from janus.errors import PictureError
 from webui.errors import errors_as, plain
 from webui.events import AT_ONCE
+from webui.libraries import PerBrowser
 from webui.loader import ModelLoader
-from webui.pictures import Shelf, open_upload
+from webui.pictures import open_upload
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-def add_endpoints(loader: ModelLoader, shelf: Shelf, *, uploads: Path) -> None:
+def add_endpoints(loader: ModelLoader, libraries: PerBrowser, *, uploads: Path) -> None:
     """Adds the functions to the current blocks.
 
-    Pictures are read from nowhere but `uploads`; drawn ones go to the shelf.
+    Pictures are read from nowhere but `uploads`; drawn ones go to a library of their own.
     """
 
     def draw(
@@ -51,7 +52,7 @@ def add_endpoints(loader: ModelLoader, shelf: Shelf, *, uploads: Path) -> None:
             # With their address, which is all that an agent gets to see.
             return [
                 FileData(path=path, url=f"/gradio_api/file={path}", mime_type="image/png")
-                for path in shelf.save(pictures)
+                for path in libraries.of(None).add(pictures)
             ]
 
     def ask(pictures: list[FileData], question: str) -> str:

@@ -30,13 +30,21 @@ def errors_as(form: Callable[[JanusError], gr.Error]) -> Iterator[None]:
 
 def toast(words: Words) -> Callable[[JanusError], gr.Error]:
     def form(error: JanusError) -> gr.Error:
-        message, hint = words.error(error)
-        # All of it in the body: Gradio shows no title but its own, in English.
-        lines = [f"<strong>{escape(message)}</strong>", escape(hint)]
-        return gr.Error("<br>".join(filter(None, lines)), duration=SECONDS, print_exception=False)
+        return gr.Error(_told(error, words), duration=SECONDS, print_exception=False)
 
     return form
 
 
+def warn(error: JanusError, words: Words) -> None:
+    """Shows a toast and goes on; to be called within an event."""
+    gr.Warning(_told(error, words), duration=SECONDS)
+
+
 def plain(error: JanusError) -> gr.Error:
     return gr.Error(str(error), print_exception=False)
+
+
+def _told(error: JanusError, words: Words) -> str:
+    # All of it in the body: Gradio shows no title but its own, in English.
+    message, hint = words.error(error)
+    return "<br>".join(filter(None, [f"<strong>{escape(message)}</strong>", escape(hint)]))

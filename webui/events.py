@@ -22,8 +22,10 @@ AT_ONCE = 8  # requests that are in the engine together; more wait in the queue
 PAGE: Mapping[str, Any] = MappingProxyType(
     {"api_visibility": "private", "show_progress": "hidden", "queue": False}
 )
+# For events that show toasts and go on: Gradio drops those of events outside its queue.
+TELLING: Mapping[str, Any] = MappingProxyType({**PAGE, "queue": True, "concurrency_limit": None})
 ENGINE: Mapping[str, Any] = MappingProxyType(
-    {**PAGE, "queue": True, "concurrency_id": "engine", "concurrency_limit": AT_ONCE}
+    {**TELLING, "concurrency_id": "engine", "concurrency_limit": AT_ONCE}
 )
 
 Listen = Callable[..., Any]  # such as `button.click`

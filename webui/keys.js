@@ -1,4 +1,4 @@
-// Keys for the whole page: Ctrl+Enter (or Cmd+Enter) starts, Escape stops.
+// Keys for the whole page: Ctrl+Enter (or Cmd+Enter) starts, Escape stops, ? opens About.
 (() => {
   const press = (...buttons) => {
     const visible = buttons
@@ -10,6 +10,8 @@
   document.addEventListener("keydown", (event) => {
     const starts = event.key === "Enter" && (event.ctrlKey || event.metaKey);
     if (starts && press("draw", "ask")) event.preventDefault();
+    const isTyping = event.target.closest("input, textarea, [contenteditable]");
+    if (event.key === "?" && !isTyping) press("about-button");
     if (event.key === "Escape") press("stop-drawing", "stop-answer");
   });
 })();

@@ -70,15 +70,15 @@ class Library:
 
     def star(self, path: str | Path, starred: bool) -> None:
         if self.find(path):
-            mark = _mark(Path(path))
+            star = mark(Path(path))
             with _explained(self.folder):
-                mark.touch() if starred else mark.unlink(missing_ok=True)
+                star.touch() if starred else star.unlink(missing_ok=True)
 
     def delete(self, path: str | Path) -> None:
         if self.find(path):
             with _explained(self.folder):
                 Path(path).unlink(missing_ok=True)
-                _mark(Path(path)).unlink(missing_ok=True)
+                mark(Path(path)).unlink(missing_ok=True)
 
     def archive(self, paths: Iterable[str | Path], place: Path) -> str:
         """A zip file with these pictures, in a new folder at `place`."""
@@ -123,10 +123,11 @@ class Library:
             settings = _settings(path, path.stat().st_mtime_ns)
         except OSError:
             return None
-        return Entry(path, settings, _mark(path).exists()) if settings else None
+        return Entry(path, settings, mark(path).exists()) if settings else None
 
 
-def _mark(path: Path) -> Path:
+def mark(path: Path) -> Path:
+    """The file that stars the picture of this path."""
     return path.with_name(path.name + STAR)
 
 

@@ -1,11 +1,8 @@
-"""Pictures as files: those that visitors bring, and those that they take away.
+"""Pictures that visitors bring.
 
-In: the path of an upload, or drawn pictures. Out: an opened picture, or the paths of PNGs that
-carry their settings.
+In: the path of an upload. Out: an opened picture.
 """
 
-import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +10,6 @@ from janus.errors import PictureError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-    from janus.generation.results import Picture
 
 
 def open_upload(path: str) -> "Image":
@@ -26,22 +21,3 @@ def open_upload(path: str) -> "Image":
         return load_picture(Path(path).read_bytes())
     except Unreadable as error:
         raise PictureError(f"{Path(path).name}: {error.message}", error.hint) from error
-
-
-class Shelf:
-    """The files of drawn pictures, in a folder of their own below `place`.
-
-    Whoever cleans up finds their paths in `files`.
-    """
-
-    def __init__(self, place: Path) -> None:
-        place.mkdir(parents=True, exist_ok=True)
-        self.files: set[str] = set()
-        self._folder = tempfile.mkdtemp(prefix="drawn-", dir=place)
-
-    def save(self, pictures: Iterable["Picture"]) -> list[str]:
-        """Writes PNGs that carry their settings; equal names do not overwrite each other."""
-        folder = tempfile.mkdtemp(dir=self._folder)
-        paths = [str(picture.save(folder)) for picture in pictures]
-        self.files.update(paths)
-        return paths

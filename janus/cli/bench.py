@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from janus.cli.common import command, table
+from janus.cli.common import command
 from janus.cli.options import Messages, ModelOptions, Results
 from janus.errors import MissingExtraError, ServerError, UsageError
+from janus.plaintext import table
 
 if TYPE_CHECKING:
     from janus.engine.request import ImageRequest

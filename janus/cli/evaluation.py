@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from janus.cli.common import command, table
+from janus.cli.common import command
 from janus.cli.options import Messages, ModelOptions, Offline, Results, knob
 from janus.generation.params import DrawParams
+from janus.plaintext import table
 from weights.catalog import BUNDLED
 
 if TYPE_CHECKING:

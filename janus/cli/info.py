@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from janus.cli.common import command, gigabytes, read_stdin, table
+from janus.cli.common import command, read_stdin
 from janus.cli.options import Messages, Results
 from janus.errors import PictureError
+from janus.plaintext import gigabytes, table
 from weights import catalog
 
 

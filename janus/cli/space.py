@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from janus.cli.common import command, gigabytes, table
+from janus.cli.common import command
 from janus.cli.options import Messages, Results
 from janus.errors import UsageError
+from janus.plaintext import gigabytes, table
 from weights.catalog import BUNDLED
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """`janus web`: starts the studio in the browser."""
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,6 +22,14 @@ def web(
     open_browser: Annotated[
         bool, typer.Option("--open/--no-open", help="Open it in the browser.")
     ] = True,
+    library: Annotated[
+        Path | None,
+        typer.Option(
+            "--library",
+            help="Keep the pictures in this folder, and show those in it.",
+            file_okay=False,
+        ),
+    ] = None,
     *,
     model: ModelOptions,
     messages: Messages,
@@ -49,4 +58,5 @@ def web(
         port=free,
         share=share,
         open_browser=open_browser,
+        library=library,
     )

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from janus.cli.common import command, gigabytes, table
+from janus.cli.common import command
 from janus.cli.options import Messages, Offline, Results, Settings
 from janus.errors import WeightsMissingError
+from janus.plaintext import gigabytes, table
 from weights import catalog
 from weights.errors import WeightsError
 from weights.hub import locate

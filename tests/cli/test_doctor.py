@@ -2,7 +2,7 @@ import json
 from importlib import metadata
 from pathlib import Path
 
-from janus.cli.doctor import find_name_clash
+from janus.checkup import find_name_clash
 
 PACKAGE = Path(__file__).parents[2] / "janus"
 

@@ -19,7 +19,7 @@ OPTIONS = {
     "draw": "-n --count --seed --guidance --temperature --top-k --top-p --reference --no-reference "
     f"-o --output --like --from {MODEL} {RESULTS} {MESSAGES}",
     "chat": f"{TEXT} {MODEL} {RESULTS} {MESSAGES}",
-    "web": f"--host --port --share --open --no-open {MODEL} {MESSAGES}",
+    "web": f"--host --port --share --open --no-open --library {MODEL} {MESSAGES}",
     "serve": "--host --port --web --no-web --keys --new-key --slots --context --max-waiting "
     "--max-seconds --drain-seconds --tokens-per-minute --fetch-from --name --log-contents "
     f"--ray --replicas {MODEL} {MESSAGES}",

@@ -22,8 +22,10 @@ def taken_port():
         yield taken.getsockname()[1]
 
 
-def test_options_reach_the_studio(run, launched, folder):
-    assert run("web", "--device", "cpu", "--no-open").code == 0
+def test_options_reach_the_studio(run, launched, folder, tmp_path):
+    library = tmp_path / "library"
+    options = ("--device", "cpu", "--no-open", "--library", library)
+    assert run("web", *options).code == 0
     [call] = launched
     port = call.pop("port")
     assert 7860 <= port < 7960
@@ -35,6 +37,7 @@ def test_options_reach_the_studio(run, launched, folder):
         "host": "127.0.0.1",
         "share": False,
         "open_browser": False,
+        "library": library,
     }
 
 

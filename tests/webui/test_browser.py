@@ -2,83 +2,19 @@
 
 import io
 import re
-import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from urllib.request import urlopen
 
 import pytest
-from PIL import Image
 
 from janus.metadata import read_settings
 from janus.pipeline import Janus
+from tests.webui.conftest import Open
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
-from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
-PATIENCE = 20_000  # milliseconds, for slow machines
-
-Open = Callable[..., Page]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        pytest.skip("needs Chromium or Chrome")
-    expect.set_options(timeout=PATIENCE)
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=list(FLAGS))
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def open_page(browser: Browser, studio: str) -> Iterator[Open]:
-    """Opens the studio as a new visitor; at the end, nothing may have been asked of others."""
-    foreign: list[str] = []
-    contexts = []
-
-    def open_page(width: int = 1280, language: str = "en-US") -> Page:
-        size: Any = {"width": width, "height": 800}
-        context = browser.new_context(viewport=size, locale=language)
-        contexts.append(context)
-        context.on("request", lambda request: foreign.append(request.url))
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE)
-        page.goto(studio)
-        expect(page.locator(".chip.ready")).to_be_visible()
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not [url for url in foreign if not url.startswith((studio, "data:", "blob:"))]
-
-
-@pytest.fixture
-def page(open_page: Open) -> Page:
-    return open_page()
-
-
-@pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    Image.new("RGB", (90, 60), "teal").save(tmp_path / "teal.png")
-    return tmp_path / "teal.png"
+pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
+from playwright.sync_api import Page, expect
 
 
 def test_a_drawing_grows_and_ends_in_the_gallery_with_its_settings(page: Page):
@@ -223,7 +159,7 @@ def test_an_empty_prompt_is_explained(page: Page):
 
 def test_nothing_sticks_out_of_a_narrow_screen(open_page: Open):
     page = open_page(width=360)
-    for tab in ("Draw", "Ask", "Models"):
+    for tab in ("Draw", "Ask", "Library", "Models", "About"):
         page.get_by_role("tab", name=tab).click()
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
 

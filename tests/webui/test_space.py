@@ -241,6 +241,11 @@ def test_a_forked_worker_gives_the_same_answer(tiny: Janus, zero: ZeroJanus):
     assert zero.caption(picture, **short) == tiny.caption(picture, **short)
 
 
+def test_a_forked_worker_compares_in_the_same_way(tiny: Janus, zero: ZeroJanus):
+    pictures = [Image.new("RGB", (32, 32), colour) for colour in ("teal", "red")]
+    assert zero.match(pictures, "dog") == tiny.match(pictures, "dog")
+
+
 def test_the_studio_shows_what_a_worker_draws(zero: ZeroJanus):
     *_, last = shown = list(frames(zero, "a dog", count=2, seed=1))
     assert shown[0].preview and last.preview and last.preview.size > (32, 32)

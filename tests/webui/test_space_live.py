@@ -20,8 +20,7 @@ from gradio_client import Client, handle_file
 from huggingface_hub import metadata_load
 
 from janus.metadata import read_settings
-from tests.webui.conftest import free_port
-from tests.webui.test_browser import BROWSERS, FLAGS
+from tests.webui.conftest import BROWSERS, FLAGS, free_port
 from webui.space.staging import stage, staged_files
 
 pytestmark = pytest.mark.slow
@@ -131,7 +130,7 @@ def test_zero_gpu_finds_the_whole_model_where_it_looks(folder: Path, python: Pat
     packed, functions = map(int, found.groups())
     weights = next(file for file in staged_files(folder) if file.is_large)
     assert packed == pytest.approx(weights.bytes, rel=0.01)
-    assert functions == 2  # one draws, one answers
+    assert functions == 3  # one draws, one answers, one compares
 
 
 def environment() -> dict[str, str]:

@@ -29,6 +29,7 @@ SECONDS_TO_START = 10.0
 SECONDS_OF_FIRST_PICTURE = 10.0
 SECONDS_OF_NEXT_PICTURES = 4.0  # each
 SECONDS_OF_A_WORD = 0.03
+SECONDS_OF_A_LOOK = 0.5
 LONGEST_SECONDS = 120.0
 
 Gpu = Callable[..., Callable[[Callable[..., Iterator[Any]]], Callable[..., Iterator[Any]]]]
@@ -51,6 +52,7 @@ class ZeroJanus(Janus):
         # Threads of the page would be told that it is a CPU.
         self._device = model.device
         self._draw = gpu(duration=seconds_to_draw)(_errors_as_values(self._drawing_steps))
+        self._match = gpu(duration=seconds_to_match)(_errors_as_values(self._matches))
         self._ask = gpu(duration=seconds_to_ask)(_errors_as_values(super().ask_stream))
 
     def draw_stream(self, prompt: str, **settings: Any) -> Iterator[DrawStep]:
@@ -69,6 +71,10 @@ class ZeroJanus(Janus):
         chosen = asdict(request.params) | {"seed": request.seed, "history": history}
         return _received(self._ask(pictures, question, chosen))
 
+    def match(self, pictures: Sequence[Source], prompt: str) -> list[float]:
+        [scores] = _received(self._match(pictures, prompt, {}))
+        return scores
+
     @property
     def device(self) -> torch.device:
         return self._device
@@ -81,6 +87,9 @@ class ZeroJanus(Janus):
                 with pace.update():
                     yield replace(step, make_preview=partial(_itself, step.preview()))
 
+    def _matches(self, pictures: Sequence[Source], prompt: str) -> Iterator[list[float]]:
+        yield super().match(pictures, prompt)
+
 
 def seconds_to_draw(prompt: str, settings: Settings) -> float:
     """How long to ask a GPU for."""
@@ -92,6 +101,11 @@ def seconds_to_ask(pictures: Any, question: str, settings: Settings) -> float:
     """How long to ask a GPU for."""
     words = settings["max_tokens"] * SECONDS_OF_A_WORD
     return min(SECONDS_TO_START + words, LONGEST_SECONDS)
+
+
+def seconds_to_match(pictures: Sequence[Source], prompt: str, settings: Settings) -> float:
+    """How long to ask a GPU for."""
+    return min(SECONDS_TO_START + len(pictures) * SECONDS_OF_A_LOOK, LONGEST_SECONDS)
 
 
 def _errors_as_values(work: Callable[..., Iterator[Any]]) -> Callable[..., Generator[Any]]:

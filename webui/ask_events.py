@@ -6,6 +6,8 @@ answer fail, so that nothing typed is ever lost.
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
 
 import gradio as gr
 
@@ -13,14 +15,26 @@ from janus.errors import UsageError
 from webui import markup
 from webui.answering import answers
 from webui.ask_layout import AskLayout
-from webui.conversation import Turn, Turns, answered, messages
+from webui.conversation import Turn, Turns, answered, asked_again, edited, messages
 from webui.errors import errors_as, toast
 from webui.events import ENGINE, OFF, ON, PAGE, StartStop, Update
 from webui.loader import ModelLoader
 from webui.spoken import spoken_to
 from webui.words import Words, words_of
 
+FREER = 0.7  # temperature of another answer to the same question
+
 Pictures = list[tuple[str, str | None]] | None  # as gr.Gallery gives them: paths and captions
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Turns of which the last is to be answered, and what then becomes of the question box."""
+
+    turns: Turns
+    accepted: Update = field(default_factory=dict)
+    failed: Update = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 class AskEvents:
@@ -32,39 +46,59 @@ class AskEvents:
         self._connect()
 
     def ask(
-        self, question: str, pictures: Pictures, turns: Turns, request: gr.Request
+        self,
+        question: str,
+        pictures: Pictures,
+        turns: Turns,
+        event: gr.EventData,
+        request: gr.Request,
     ) -> Iterator[Update]:
-        box, words = self.page.question, words_of(request)
-        with errors_as(toast(words)):
-            if not question.strip():
-                raise UsageError("The question is empty.", "Type one, or press Describe.")
-            turn = Turn(_paths(pictures), question.strip())
-            yield from self._answer(words, turn, turns, accepted={box: ""}, failed={box: question})
-
-    def describe(self, pictures: Pictures, turns: Turns, request: gr.Request) -> Iterator[Update]:
+        """One function for all that asks: while it runs, Gradio does not let it begin again."""
         words = words_of(request)
         with errors_as(toast(words)):
+            yield self.buttons.begun()
+            asked = self._asked(event, question, _paths(pictures), turns, words)
+            yield from self._answer(words, asked, turns)
+
+    def _asked(
+        self,
+        event: gr.EventData,
+        question: str,
+        pictures: tuple[str, ...],
+        turns: Turns,
+        words: Words,
+    ) -> Asked:
+        place = event.target and event.target.elem_id  # Gradio gives a copy of the component
+        if place == self.page.chat.elem_id:
+            return self._changed(turns, event, draft=question)
+        if place == self.page.describe.elem_id:
             if not pictures:
                 raise UsageError("There is no picture.", "Drop, paste or upload one first.")
             spoken = spoken_to(self.loader.state.name, words)
-            turn = Turn(_paths(pictures), spoken("ask.describe.question"))
-            yield from self._answer(words, turn, turns, accepted={}, failed={})
+            return Asked((*turns, Turn(pictures, spoken("ask.describe.question"))))
+        question = _typed(question)
+        box = self.page.question
+        return Asked((*turns, Turn(pictures, question)), {box: ""}, {box: question})
 
-    def _answer(
-        self, words: Words, turn: Turn, turns: Turns, *, accepted: Update, failed: Update
-    ) -> Iterator[Update]:
-        yield self.buttons.begun()
+    def _changed(self, turns: Turns, event: gr.EventData, *, draft: str) -> Asked:
+        """What the buttons below a message ask for: another answer, or another question."""
+        if getattr(event, "previous_value", None) is None:
+            return Asked(asked_again(turns), settings={"temperature": FREER})
+        question = _typed(event.value)
+        failed = {self.page.question: draft or question}
+        return Asked(edited(turns, event.index, question), failed=failed)
+
+    def _answer(self, words: Words, asked: Asked, before: Turns) -> Iterator[Update]:
         calm = {self.page.status: markup.note("")}
         try:
             for _ in self.loader.waiting():
                 yield {self.page.status: markup.note(words("wait.model"))}
-            asked = (*turns, turn)
-            with closing(answers(self.loader.model(), asked)) as growing:
-                yield self._show(asked) | accepted | calm
+            with closing(answers(self.loader.model(), asked.turns, **asked.settings)) as growing:
+                yield self._show(asked.turns) | asked.accepted | calm
                 for answer in growing:
-                    yield self._show(answered(asked, answer))
+                    yield self._show(answered(asked.turns, answer))
         except Exception:
-            yield self._show(turns) | failed | calm
+            yield self._show(before) | asked.failed | calm
             raise
 
     def _show(self, turns: Turns) -> Update:
@@ -72,18 +106,27 @@ class AskEvents:
 
     def _connect(self) -> None:
         page = self.page
-        triggers = [page.question.submit, page.start.click]
-        outputs = [page.chat, page.turns, page.question, page.status, page.stop]
-        self.buttons.begin([*triggers, page.describe.click], {page.describe: OFF, page.clear: OFF})
-        asked = gr.on(
-            triggers, self.ask, [page.question, page.pictures, page.turns], outputs, **ENGINE
-        )
-        described = page.describe.click(
-            self.describe, [page.pictures, page.turns], outputs, **ENGINE
+        triggers = [
+            *(page.question.submit, page.start.click, page.describe.click),
+            *(page.chat.retry, page.chat.edit),
+        ]
+        self.buttons.begin(triggers, {page.describe: OFF, page.clear: OFF})
+        asking = gr.on(
+            triggers,
+            self.ask,
+            inputs=[page.question, page.pictures, page.turns],
+            outputs=[page.chat, page.turns, page.question, page.status, page.stop],
+            **ENGINE,
         )
         # A piece of the answer may arrive after `stop`: at the end nothing can follow a `clear`.
-        self.buttons.end(asked, described, others={page.describe: ON, page.clear: ON})
+        self.buttons.end(asking, others={page.describe: ON, page.clear: ON})
         page.clear.click(lambda: ([], ()), outputs=[page.chat, page.turns], **PAGE)
+
+
+def _typed(question: str) -> str:
+    if not question.strip():
+        raise UsageError("The question is empty.", "Type one, or press Describe.")
+    return question.strip()
 
 
 def _paths(pictures: Pictures) -> tuple[str, ...]:

@@ -45,6 +45,8 @@ def lay_out() -> AskLayout:
                 show_label=False,
                 placeholder=str(text("ask.placeholder")),
                 buttons=["copy"],
+                editable="user",
+                group_consecutive_messages=False,  # or a question with pictures cannot be edited
                 height=PANEL_HEIGHT,
                 allow_file_downloads=False,
                 elem_id="chat",

@@ -59,11 +59,12 @@ def build(
             draw = draw_layout.lay_out()
             DrawEvents(draw, loader, shelf)
         with gr.Tab(text("ask.tab"), id="ask"):
-            AskEvents(ask_layout.lay_out(), loader)
+            ask = ask_layout.lay_out()
+            AskEvents(ask, loader)
         if can_switch:
             with gr.Tab(text("models.tab"), id="models"):
                 models_tab(page, loader, head)
-        header.connect(page, head, loader, draw)
+        header.connect(page, head, loader, draw, ask)
     return page.queue(max_size=LARGEST_QUEUE)
 
 

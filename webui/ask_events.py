@@ -17,12 +17,18 @@ from webui.answering import answers
 from webui.ask_layout import AskLayout
 from webui.conversation import Turn, Turns, answered, asked_again, edited, messages
 from webui.errors import errors_as, toast
-from webui.events import ENGINE, OFF, ON, PAGE, StartStop, Update
+from webui.events import ENGINE, OFF, ON, PAGE, StartStop, Update, endings
 from webui.loader import ModelLoader
-from webui.spoken import spoken_to
+from webui.spoken import GAP, chips_for
 from webui.words import Words, words_of
 
 FREER = 0.7  # temperature of another answer to the same question
+_SELECT_GAP = f"""(question) => {{
+    const box = document.querySelector('#question textarea'), at = question.indexOf('{GAP}');
+    if (at < 0) return;
+    box.focus();
+    box.setSelectionRange(at, at + 1);
+}}"""
 
 Pictures = list[tuple[str, str | None]] | None  # as gr.Gallery gives them: paths and captions
 
@@ -57,25 +63,34 @@ class AskEvents:
         words = words_of(request)
         with errors_as(toast(words)):
             yield self.buttons.begun()
-            asked = self._asked(event, question, _paths(pictures), turns, words)
+            chosen = self._chosen(event, words)
+            if chosen and GAP in chosen:
+                yield {self.page.question: chosen}
+                return
+            asked = self._asked(event, chosen, question, _paths(pictures), turns)
             yield from self._answer(words, asked, turns)
+
+    def _chosen(self, event: gr.EventData, words: Words) -> str | None:
+        """The question of the chip that was clicked."""
+        places = [chip.elem_id for chip in self.page.chips]
+        if _place(event) not in places:
+            return None
+        return chips_for(self.loader.state.name, words)[places.index(_place(event))].question
 
     def _asked(
         self,
         event: gr.EventData,
+        chosen: str | None,
         question: str,
         pictures: tuple[str, ...],
         turns: Turns,
-        words: Words,
     ) -> Asked:
-        place = event.target and event.target.elem_id  # Gradio gives a copy of the component
-        if place == self.page.chat.elem_id:
+        if _place(event) == self.page.chat.elem_id:
             return self._changed(turns, event, draft=question)
-        if place == self.page.describe.elem_id:
+        if chosen:
             if not pictures:
                 raise UsageError("There is no picture.", "Drop, paste or upload one first.")
-            spoken = spoken_to(self.loader.state.name, words)
-            return Asked((*turns, Turn(pictures, spoken("ask.describe.question"))))
+            return Asked((*turns, Turn(pictures, chosen)))
         question = _typed(question)
         box = self.page.question
         return Asked((*turns, Turn(pictures, question)), {box: ""}, {box: question})
@@ -107,10 +122,11 @@ class AskEvents:
     def _connect(self) -> None:
         page = self.page
         triggers = [
-            *(page.question.submit, page.start.click, page.describe.click),
-            *(page.chat.retry, page.chat.edit),
+            *(page.question.submit, page.start.click, page.chat.retry, page.chat.edit),
+            *(chip.click for chip in page.chips),
         ]
-        self.buttons.begin(triggers, {page.describe: OFF, page.clear: OFF})
+        others = [*page.chips, page.clear]
+        self.buttons.begin(triggers, dict.fromkeys(others, OFF))
         asking = gr.on(
             triggers,
             self.ask,
@@ -119,8 +135,15 @@ class AskEvents:
             **ENGINE,
         )
         # A piece of the answer may arrive after `stop`: at the end nothing can follow a `clear`.
-        self.buttons.end(asking, others={page.describe: ON, page.clear: ON})
+        self.buttons.end(asking, others=dict.fromkeys(others, ON))
+        for listen in endings(asking):
+            listen(None, page.question, js=_SELECT_GAP, **PAGE)
         page.clear.click(lambda: ([], ()), outputs=[page.chat, page.turns], **PAGE)
+
+
+def _place(event: gr.EventData) -> str | None:
+    """Where it happened: not the component itself, of which Gradio gives a copy."""
+    return event.target.elem_id if event.target else None
 
 
 def _typed(question: str) -> str:

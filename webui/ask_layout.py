@@ -8,12 +8,13 @@ from webui import markup
 from webui.texts import text
 
 PANEL_HEIGHT = 440  # pixels, of pictures and conversation side by side
+MOST_CHIPS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskLayout:
     pictures: gr.Gallery
-    describe: gr.Button
+    chips: tuple[gr.Button, ...]  # what they say comes when the page loads
     clear: gr.Button
     chat: gr.Chatbot
     question: gr.Textbox
@@ -38,7 +39,8 @@ def lay_out() -> AskLayout:
                 buttons=[],
                 elem_id="pictures",
             )
-            describe = gr.Button(text("ask.describe"), variant="secondary", elem_id="describe")
+            with gr.Row(elem_id="chips"):
+                chips = tuple(_chip(number) for number in range(MOST_CHIPS))
         with gr.Column(scale=1, min_width=280):
             chat = gr.Chatbot(
                 label=text("ask.chat"),
@@ -79,7 +81,7 @@ def lay_out() -> AskLayout:
             status = gr.HTML(markup.note(""), padding=False, elem_id="ask-status")
     return AskLayout(
         pictures=pictures,
-        describe=describe,
+        chips=chips,
         clear=clear,
         chat=chat,
         question=question,
@@ -87,4 +89,10 @@ def lay_out() -> AskLayout:
         stop=stop,
         status=status,
         turns=gr.State(()),
+    )
+
+
+def _chip(number: int) -> gr.Button:
+    return gr.Button(
+        "", variant="secondary", size="sm", min_width=0, visible=False, elem_id=f"chip-{number}"
     )

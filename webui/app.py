@@ -55,15 +55,16 @@ def build(
         head = header.lay_out()
         if in_small_space:
             gr.HTML(markup.banner(), padding=False, elem_id="banner")
-        with gr.Tab(text("draw.tab"), id="draw"):
-            draw = draw_layout.lay_out()
-            DrawEvents(draw, loader, shelf)
-        with gr.Tab(text("ask.tab"), id="ask"):
-            ask = ask_layout.lay_out()
-            AskEvents(ask, loader)
-        if can_switch:
-            with gr.Tab(text("models.tab"), id="models"):
-                models_tab(page, loader, head)
+        with gr.Tabs() as tabs:
+            with gr.Tab(text("draw.tab"), id="draw"):
+                draw = draw_layout.lay_out()
+                DrawEvents(draw, loader, shelf)
+            with gr.Tab(text("ask.tab"), id="ask"):
+                ask = ask_layout.lay_out()
+                AskEvents(ask, loader, tabs, draw.prompt)
+            if can_switch:
+                with gr.Tab(text("models.tab"), id="models"):
+                    models_tab(page, loader, head)
         header.connect(page, head, loader, draw, ask)
     return page.queue(max_size=LARGEST_QUEUE)
 

@@ -17,8 +17,20 @@ from webui.answering import answers
 from webui.ask_layout import AskLayout
 from webui.conversation import Turn, Turns, answered, asked_again, edited, messages
 from webui.errors import errors_as, toast
-from webui.events import ENGINE, OFF, ON, PAGE, StartStop, Update, endings
+from webui.events import (
+    ENGINE,
+    HIDDEN,
+    OFF,
+    ON,
+    PAGE,
+    SHOWN,
+    StartStop,
+    Update,
+    endings,
+    in_browser,
+)
 from webui.loader import ModelLoader
+from webui.looking import glowing
 from webui.spoken import GAP, chips_for
 from webui.words import Words, words_of
 
@@ -44,10 +56,13 @@ class Asked:
 
 
 class AskEvents:
-    """Connects the tab to the model."""
+    """Connects the tab to the model, and to the prompt that an answer may become."""
 
-    def __init__(self, page: AskLayout, loader: ModelLoader) -> None:
+    def __init__(
+        self, page: AskLayout, loader: ModelLoader, tabs: gr.Tabs, prompt: gr.Textbox
+    ) -> None:
         self.page, self.loader = page, loader
+        self.tabs, self.prompt = tabs, prompt
         self.buttons = StartStop(page.start, page.stop)
         self._connect()
 
@@ -119,14 +134,37 @@ class AskEvents:
     def _show(self, turns: Turns) -> Update:
         return {self.page.chat: messages(turns), self.page.turns: turns}
 
+    def look(self, turns: Turns, request: gr.Request) -> Iterator[Update]:
+        words = words_of(request)
+        yield {self.page.status: markup.note(words("ask.look.begin"))}
+        try:
+            with errors_as(toast(words)):
+                shown = glowing(self.loader.model(), turns[-1])
+            yield {self.page.looked: gr.update(**SHOWN), self.page.glow: shown}
+        finally:
+            yield {self.page.status: markup.note("")}
+
+    def _offer(self, turns: Turns) -> Update:
+        """What can be done with the last answer."""
+        answer, pictures = (turns[-1].answer, turns[-1].pictures) if turns else ("", ())
+        return {
+            self.page.look: gr.update(interactive=bool(answer and pictures)),
+            self.page.draw: gr.update(interactive=bool(answer)),
+        }
+
     def _connect(self) -> None:
+        self._connect_asking()
+        self._connect_answer()
+
+    def _connect_asking(self) -> None:
         page = self.page
         triggers = [
             *(page.question.submit, page.start.click, page.chat.retry, page.chat.edit),
             *(chip.click for chip in page.chips),
         ]
         others = [*page.chips, page.clear]
-        self.buttons.begin(triggers, dict.fromkeys(others, OFF))
+        about_the_last = {page.look: OFF, page.draw: OFF, page.looked: HIDDEN}
+        self.buttons.begin(triggers, dict.fromkeys(others, OFF) | about_the_last)
         asking = gr.on(
             triggers,
             self.ask,
@@ -138,7 +176,24 @@ class AskEvents:
         self.buttons.end(asking, others=dict.fromkeys(others, ON))
         for listen in endings(asking):
             listen(None, page.question, js=_SELECT_GAP, **PAGE)
+            listen(self._offer, page.turns, [page.look, page.draw], **PAGE)
+        in_browser([page.clear.click], about_the_last)
         page.clear.click(lambda: ([], ()), outputs=[page.chat, page.turns], **PAGE)
+
+    def _connect_answer(self) -> None:
+        page = self.page
+        in_browser([page.look.click], {page.look: OFF})
+        looking = page.look.click(
+            self.look, page.turns, [page.looked, page.glow, page.status], **ENGINE
+        )
+        for listen in endings(looking):
+            listen(self._offer, page.turns, [page.look, page.draw], **PAGE)
+        page.draw.click(
+            lambda turns: (gr.Tabs(selected="draw"), turns[-1].answer),
+            page.turns,
+            [self.tabs, self.prompt],
+            **PAGE,
+        )
 
 
 def _place(event: gr.EventData) -> str | None:

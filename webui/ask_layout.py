@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import gradio as gr
+from gradio.i18n import I18nData
 
 from webui import markup
 from webui.texts import text
@@ -20,7 +21,11 @@ class AskLayout:
     question: gr.Textbox
     start: gr.Button
     stop: gr.Button
+    look: gr.Button
+    draw: gr.Button
     status: gr.HTML
+    looked: gr.Column  # seen once somebody wants to know
+    glow: gr.Gallery
     turns: gr.State
 
 
@@ -78,7 +83,21 @@ def lay_out() -> AskLayout:
                 clear = gr.Button(
                     text("ask.clear"), variant="secondary", scale=1, min_width=80, elem_id="clear"
                 )
+            with gr.Row(elem_classes="after"):
+                look = _button(text("ask.look"), "look")
+                draw = _button(text("ask.draw"), "draw-answer")
             status = gr.HTML(markup.note(""), padding=False, elem_id="ask-status")
+    with gr.Column(visible=False, elem_id="looked") as looked:
+        glow = gr.Gallery(
+            label=text("ask.look.label"),
+            columns=4,
+            object_fit="contain",
+            buttons=["download", "fullscreen"],
+            interactive=False,
+            format="png",
+            elem_id="glow",
+        )
+        gr.HTML(markup.look(), padding=False)
     return AskLayout(
         pictures=pictures,
         chips=chips,
@@ -87,7 +106,11 @@ def lay_out() -> AskLayout:
         question=question,
         start=start,
         stop=stop,
+        look=look,
+        draw=draw,
         status=status,
+        looked=looked,
+        glow=glow,
         turns=gr.State(()),
     )
 
@@ -95,4 +118,11 @@ def lay_out() -> AskLayout:
 def _chip(number: int) -> gr.Button:
     return gr.Button(
         "", variant="secondary", size="sm", min_width=0, visible=False, elem_id=f"chip-{number}"
+    )
+
+
+def _button(label: I18nData, elem_id: str) -> gr.Button:
+    """One that waits for an answer."""
+    return gr.Button(
+        label, variant="secondary", size="sm", min_width=80, interactive=False, elem_id=elem_id
     )

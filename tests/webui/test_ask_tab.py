@@ -3,13 +3,16 @@
 # ruff: noqa: F811  # fixtures are found by their names
 
 from pathlib import Path
+from urllib.request import urlopen
 
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from janus.pipeline import Janus
 from tests.webui.test_browser import (  # noqa: F401
     Open,
     browser,
+    draw,
     is_busy,
     open_page,
     page,
@@ -17,6 +20,7 @@ from tests.webui.test_browser import (  # noqa: F401
     show,
     wait_until,
 )
+from tests.webui.test_browser import finish as finish_drawing
 from webui.locale import locale
 
 ANSWER = "#chat [data-testid=bot]"
@@ -97,6 +101,46 @@ def test_visitors_from_china_ask_the_bundled_model_in_english(
     expect(page.locator("#pictures img")).to_have_count(1)
     page.get_by_text(locale("zh-CN").texts["chip.things"]).click()
     expect(page.locator("#chat")).to_contain_text("How many objects are there?")
+
+
+def test_it_shows_where_it_looked_while_others_draw(open_page: Open, picture: Path, model: Janus):
+    page, other = open_page(), open_page()
+    show(page, picture)
+    expect(page.locator("#look")).to_be_disabled()
+    ask(page, "What is it?")
+    finish(page)
+    draw(other, "a cat")
+    wait_until(lambda: is_busy(model))
+    page.locator("#look").click()
+    expect(page.locator("#glow img")).to_have_count(1)
+    expect(page.locator("#looked")).to_contain_text("not why it answered so")
+    with urlopen(str(page.locator("#glow img").get_attribute("src"))) as file:
+        glow = Image.open(file)
+        assert glow.size == (90, 60) and len(set(glow.convert("RGB").getdata())) > 10
+    ask(page, "How many?")
+    expect(page.locator("#looked")).to_be_hidden()
+    finish_drawing(other)
+
+
+def test_without_a_picture_there_is_nothing_to_look_at(page: Page):
+    page.get_by_role("tab", name="Ask").click()
+    ask(page, "What is a dog?")
+    finish(page)
+    expect(page.locator("#draw-answer")).to_be_enabled()
+    expect(page.locator("#look")).to_be_disabled()
+    page.locator("#clear").click()
+    expect(page.locator("#draw-answer")).to_be_disabled()
+
+
+def test_an_answer_becomes_a_prompt(page: Page, picture: Path):
+    show(page, picture)
+    ask(page, "What is it?")
+    finish(page)
+    answer = page.locator(ANSWER).inner_text()
+    page.locator("#draw-answer").click()
+    expect(page.locator("#draw")).to_be_visible()
+    prompt = page.get_by_label("What to draw").input_value()
+    assert prompt and prompt.split()[0] == answer.split()[0]
 
 
 def ask(page: Page, question: str) -> None:

@@ -31,6 +31,8 @@ from webui.events import (
 )
 from webui.loader import ModelLoader
 from webui.looking import glowing
+from webui.part_events import PartEvents, Pictures
+from webui.parts import Box
 from webui.spoken import GAP, chips_for
 from webui.words import Words, words_of
 
@@ -42,8 +44,6 @@ _SELECT_GAP = f"""(question) => {{
     box.setSelectionRange(at, at + 1);
 }}"""
 
-Pictures = list[tuple[str, str | None]] | None  # as gr.Gallery gives them: paths and captions
-
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -52,7 +52,7 @@ class Asked:
     turns: Turns
     accepted: Update = field(default_factory=dict)
     failed: Update = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
+    again: bool = False  # the same question, for which another answer is wanted
 
 
 class AskEvents:
@@ -64,12 +64,20 @@ class AskEvents:
         self.page, self.loader = page, loader
         self.tabs, self.prompt = tabs, prompt
         self.buttons = StartStop(page.start, page.stop)
+        self.part = PartEvents(page.part, page.pictures)
         self._connect()
 
     def ask(
         self,
         question: str,
         pictures: Pictures,
+        part_of: str | None,
+        left: float,
+        top: float,
+        right: float,
+        bottom: float,
+        max_tokens: int,
+        temperature: float,
         turns: Turns,
         event: gr.EventData,
         request: gr.Request,
@@ -82,8 +90,13 @@ class AskEvents:
             if chosen and GAP in chosen:
                 yield {self.page.question: chosen}
                 return
-            asked = self._asked(event, chosen, question, _paths(pictures), turns)
-            yield from self._answer(words, asked, turns)
+            box = Box(left, top, right, bottom)
+            table = self.part.cut_out(_paths(pictures), part_of, box)
+            asked = self._asked(event, chosen, question, table, turns)
+            if asked.again:
+                temperature = temperature or FREER
+            settings = {"max_tokens": max_tokens, "temperature": temperature}
+            yield from self._answer(words, asked, turns, settings)
 
     def _chosen(self, event: gr.EventData, words: Words) -> str | None:
         """The question of the chip that was clicked."""
@@ -113,17 +126,19 @@ class AskEvents:
     def _changed(self, turns: Turns, event: gr.EventData, *, draft: str) -> Asked:
         """What the buttons below a message ask for: another answer, or another question."""
         if getattr(event, "previous_value", None) is None:
-            return Asked(asked_again(turns), settings={"temperature": FREER})
+            return Asked(asked_again(turns), again=True)
         question = _typed(event.value)
         failed = {self.page.question: draft or question}
         return Asked(edited(turns, event.index, question), failed=failed)
 
-    def _answer(self, words: Words, asked: Asked, before: Turns) -> Iterator[Update]:
+    def _answer(
+        self, words: Words, asked: Asked, before: Turns, settings: dict[str, Any]
+    ) -> Iterator[Update]:
         calm = {self.page.status: markup.note("")}
         try:
             for _ in self.loader.waiting():
                 yield {self.page.status: markup.note(words("wait.model"))}
-            with closing(answers(self.loader.model(), asked.turns, **asked.settings)) as growing:
+            with closing(answers(self.loader.model(), asked.turns, **settings)) as growing:
                 yield self._show(asked.turns) | asked.accepted | calm
                 for answer in growing:
                     yield self._show(answered(asked.turns, answer))
@@ -168,7 +183,10 @@ class AskEvents:
         asking = gr.on(
             triggers,
             self.ask,
-            inputs=[page.question, page.pictures, page.turns],
+            inputs=[
+                *(page.question, page.pictures, *page.part.chosen),
+                *(page.max_tokens, page.temperature, page.turns),
+            ],
             outputs=[page.chat, page.turns, page.question, page.status, page.stop],
             **ENGINE,
         )

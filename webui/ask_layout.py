@@ -5,11 +5,14 @@ from dataclasses import dataclass
 import gradio as gr
 from gradio.i18n import I18nData
 
-from webui import markup
+from janus.generation.params import TextParams, knobs
+from webui import markup, part_layout
+from webui.part_layout import PartLayout
 from webui.texts import text
 
 PANEL_HEIGHT = 440  # pixels, of pictures and conversation side by side
 MOST_CHIPS = 5
+LONGEST_ANSWER = 2048  # tokens that can be asked for here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +20,7 @@ class AskLayout:
     pictures: gr.Gallery
     chips: tuple[gr.Button, ...]  # what they say comes when the page loads
     clear: gr.Button
+    part: PartLayout
     chat: gr.Chatbot
     question: gr.Textbox
     start: gr.Button
@@ -24,6 +28,8 @@ class AskLayout:
     look: gr.Button
     draw: gr.Button
     status: gr.HTML
+    max_tokens: gr.Slider
+    temperature: gr.Slider
     looked: gr.Column  # seen once somebody wants to know
     glow: gr.Gallery
     turns: gr.State
@@ -46,6 +52,7 @@ def lay_out() -> AskLayout:
             )
             with gr.Row(elem_id="chips"):
                 chips = tuple(_chip(number) for number in range(MOST_CHIPS))
+            part = part_layout.lay_out()
         with gr.Column(scale=1, min_width=280):
             chat = gr.Chatbot(
                 label=text("ask.chat"),
@@ -87,6 +94,9 @@ def lay_out() -> AskLayout:
                 look = _button(text("ask.look"), "look")
                 draw = _button(text("ask.draw"), "draw-answer")
             status = gr.HTML(markup.note(""), padding=False, elem_id="ask-status")
+            with gr.Accordion(text("ask.settings"), open=False, elem_id="answers"):
+                max_tokens = _slider("max_tokens", text("ask.length"), 16, LONGEST_ANSWER, 16)
+                temperature = _slider("temperature", text("ask.temperature"), 0, 2, 0.05)
     with gr.Column(visible=False, elem_id="looked") as looked:
         glow = gr.Gallery(
             label=text("ask.look.label"),
@@ -102,10 +112,13 @@ def lay_out() -> AskLayout:
         pictures=pictures,
         chips=chips,
         clear=clear,
+        part=part,
         chat=chat,
         question=question,
         start=start,
         stop=stop,
+        max_tokens=max_tokens,
+        temperature=temperature,
         look=look,
         draw=draw,
         status=status,
@@ -126,3 +139,8 @@ def _button(label: I18nData, elem_id: str) -> gr.Button:
     return gr.Button(
         label, variant="secondary", size="sm", min_width=80, interactive=False, elem_id=elem_id
     )
+
+
+def _slider(name: str, label: I18nData, minimum: float, maximum: float, step: float) -> gr.Slider:
+    knob = next(knob for knob in knobs(TextParams) if knob.name == name)
+    return gr.Slider(minimum, maximum, knob.default, step=step, label=label, info=text(knob.help))

@@ -116,7 +116,7 @@ def test_it_shows_where_it_looked_while_others_draw(open_page: Open, picture: Pa
     expect(page.locator("#looked")).to_contain_text("not why it answered so")
     with urlopen(str(page.locator("#glow img").get_attribute("src"))) as file:
         glow = Image.open(file)
-        assert glow.size == (90, 60) and len(set(glow.convert("RGB").getdata())) > 10
+        assert glow.size == (90, 60) and len(glow.convert("RGB").getcolors() or ()) > 10
     ask(page, "How many?")
     expect(page.locator("#looked")).to_be_hidden()
     finish_drawing(other)
@@ -141,6 +141,67 @@ def test_an_answer_becomes_a_prompt(page: Page, picture: Path):
     expect(page.locator("#draw")).to_be_visible()
     prompt = page.get_by_label("What to draw").input_value()
     assert prompt and prompt.split()[0] == answer.split()[0]
+
+
+def test_a_part_is_cut_out_by_two_clicks(page: Page, picture: Path):
+    show(page, picture)
+    page.get_by_role("button", name="Ask about a part").click()
+    canvas = page.locator("#canvas img")
+    expect(canvas).to_be_visible()
+    page.wait_for_function("document.querySelector('#canvas img').complete")
+    canvas.hover()  # waits until nothing moves any more
+    frame = canvas.bounding_box()
+    assert frame
+    height = min(frame["height"], frame["width"] / 1.5)  # of the picture within its frame
+    width = 1.5 * height
+    left, top = (frame["width"] - width) / 2, (frame["height"] - height) / 2
+    for share in (0.1, 0.6):
+        before = canvas.get_attribute("src")
+        canvas.click(position={"x": left + share * width, "y": top + share * height})
+        expect(canvas).not_to_have_attribute("src", str(before))
+    expect(page.get_by_label("number input for Right edge")).to_have_value("60")
+    ask(page, "What is it?")
+    assert shown_size(page) == (45, 30)
+
+
+def test_a_part_is_cut_out_by_sliders_and_forgotten_again(page: Page, picture: Path):
+    show(page, picture)
+    page.get_by_role("button", name="Ask about a part").click()
+    expect(page.locator("#canvas img")).to_be_visible()
+    page.get_by_label("number input for Left edge").fill("50")
+    page.get_by_label("number input for Left edge").press("Tab")
+    ask(page, "What is it?")
+    assert shown_size(page) == (45, 60)
+    finish(page)
+    page.locator("#reset-part").click()
+    expect(page.get_by_label("number input for Left edge")).to_have_value("0")
+    ask(page, "What is it?")
+    expect(page.locator("#chat img")).to_have_count(2)
+    assert shown_size(page) == (90, 60)
+
+
+def test_answers_are_as_long_as_wanted(page: Page, picture: Path):
+    show(page, picture)
+    page.get_by_role("button", name="Answers").click()
+    length = page.get_by_label("number input for Length")
+    expect(length).to_have_value("512")
+    ask(page, "What is it?")
+    finish(page)
+    long = page.locator(ANSWER).inner_text()
+    length.fill("16")
+    length.press("Tab")
+    ask(page, "What is it?")
+    finish(page)
+    expect(page.locator(ANSWER)).to_have_count(2)
+    assert len(page.locator(ANSWER).last.inner_text()) < len(long) / 2
+
+
+def shown_size(page: Page) -> tuple[int, int]:
+    """Of the last picture in the conversation."""
+    image = page.locator("#chat img").last
+    expect(image).to_be_visible()
+    with urlopen(str(image.get_attribute("src"))) as file:
+        return Image.open(file).size
 
 
 def ask(page: Page, question: str) -> None:

@@ -4,6 +4,7 @@ The sliders are what counts. A part belongs to one picture, and is forgotten wit
 """
 
 from dataclasses import astuple
+from typing import TYPE_CHECKING
 
 import gradio as gr
 from gradio.processing_utils import save_pil_to_cache
@@ -11,8 +12,11 @@ from gradio.processing_utils import save_pil_to_cache
 from janus.errors import PictureError
 from webui.events import PAGE, Update
 from webui.part_layout import PartLayout
-from webui.parts import Box, Point, between, marked, small
+from webui.parts import Box, Point, between, canvas, marked
 from webui.pictures import open_upload
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 Pictures = list[tuple[str, str | None]] | None  # as gr.Gallery gives them: paths and captions
 
@@ -35,7 +39,7 @@ class PartEvents:
         return (cut,)
 
     def _click(self, path: str, corner: Point | None, clicked: gr.SelectData) -> Update:
-        picture = small(open_upload(path))
+        picture = canvas(open_upload(path))
         x, y = clicked.index
         point = (round(100 * x / picture.width), round(100 * y / picture.height))
         if corner:
@@ -50,15 +54,15 @@ class PartEvents:
         return self._begin(paths[0] if paths else None)
 
     def _begin(self, path: str | None) -> Update:
-        canvas = self._canvas(path, Box())
-        return {self.page.path: path, self.page.canvas: canvas} | self._choose(Box())
+        shown = {self.page.path: path, self.page.canvas: self._canvas(path, Box())}
+        return shown | self._choose(Box())
 
     def _choose(self, box: Box) -> Update:
         return {self.page.corner: None} | dict(zip(self.page.edges, astuple(box), strict=True))
 
-    def _canvas(self, path: str | None, box: Box):
+    def _canvas(self, path: str | None, box: Box) -> "Image | None":
         try:
-            return marked(small(open_upload(path)), box) if path else None
+            return marked(canvas(open_upload(path)), box) if path else None
         except PictureError:  # it is told once somebody asks about it
             return None
 

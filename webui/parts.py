@@ -43,11 +43,11 @@ def between(one: Point, other: Point) -> Box:
     return Box(left, top, right, bottom)
 
 
-def small(picture: "Image") -> "Image":
-    """Small enough to be sent again and again."""
-    copy = picture.copy()
-    copy.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    return copy
+def canvas(picture: "Image") -> "Image":
+    """Small enough to be sent again and again, and large enough to fill its place on the page."""
+    from PIL import ImageOps
+
+    return ImageOps.contain(picture, (LONGEST_SIDE, LONGEST_SIDE))
 
 
 def marked(picture: "Image", box: Box, corner: Point | None = None) -> "Image":

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from webui.parts import Box, between, marked, small
+from webui.parts import Box, between, canvas, marked
 
 
 def test_a_box_is_in_pixels_of_any_size_and_never_empty():
@@ -24,6 +24,7 @@ def test_all_but_the_box_lies_in_shade():
     assert marked(picture, Box(), (50, 50)).getpixel((50, 25)) == (255, 255, 255)
 
 
-def test_a_large_picture_is_shown_smaller_and_stays_as_it_is():
+def test_a_picture_is_shown_in_the_size_of_its_place_and_stays_as_it_is():
     picture = Image.new("RGB", (2000, 1000))
-    assert small(picture).size == (640, 320) and picture.size == (2000, 1000)
+    assert canvas(picture).size == (640, 320) and picture.size == (2000, 1000)
+    assert canvas(Image.new("RGB", (90, 60))).size == (640, 427)

@@ -66,12 +66,16 @@ def test_nothing_else_is_asked_while_an_answer_comes(
     finish(page)
     ask(page, "How many?")
     expect(page.locator(ANSWER)).to_have_count(2)
+    page.get_by_label("Question").fill("Too early")
+    page.get_by_label("Question").press("Enter")
     expect(page.get_by_label("Retry")).to_be_disabled()
     expect(page.get_by_label("Edit").first).to_be_disabled()
     page.locator("#stop-answer").click()
     wait_until(lambda: not is_busy(model))
     finish(page)
     expect(page.get_by_label("Retry")).to_be_enabled()
+    expect(page.get_by_label("Question")).to_have_value("Too early")
+    expect(page.locator("#chat")).not_to_contain_text("Too early")
 
 
 def test_chips_ask_with_one_click(page: Page, picture: Path):

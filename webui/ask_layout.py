@@ -99,7 +99,7 @@ def lay_out() -> AskLayout:
                 temperature = _slider("temperature", text("ask.temperature"), 0, 2, 0.05)
     with gr.Column(visible=False, elem_id="looked") as looked:
         glow = gr.Gallery(
-            label=text("ask.look.label"),
+            label=text("ask.look"),
             columns=4,
             object_fit="contain",
             buttons=["download", "fullscreen"],

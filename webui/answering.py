@@ -6,7 +6,7 @@ again, at most a dozen times a second. Knows no Gradio.
 
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from janus.errors import ContextError
 from janus.generation.params import TextParams
@@ -20,14 +20,18 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_PIECES = 0.08
 
 
-def answers(model: "Janus", turns: Turns) -> Generator[str]:
-    """Begins to answer; closing the generator stops the model. Raises what is wrong at once."""
+def answers(model: "Janus", turns: Turns, **settings: Any) -> Generator[str]:
+    """Begins to answer; closing the generator stops the model. Raises what is wrong at once.
+
+    The settings are those of `Janus.ask`; an answer never takes more than half of the room.
+    """
     turn, told = turns[-1], history(turns)
     pictures = [open_upload(path) for path in turn.pictures]
-    room = min(TextParams().max_tokens, model.template.context // 2)
+    longest = settings.pop("max_tokens", TextParams().max_tokens)
+    settings["max_tokens"] = min(longest, model.template.context // 2)
     while True:
         try:
-            pieces = model.ask_stream(pictures, turn.question, history=told, max_tokens=room)
+            pieces = model.ask_stream(pictures, turn.question, history=told, **settings)
         except ContextError:
             if not told:
                 raise

@@ -78,7 +78,7 @@ def build(
                 DrawEvents(draw, loader, libraries, key)
             with gr.Tab(text("ask.tab"), id="ask"):
                 ask = ask_layout.lay_out()
-                AskEvents(ask, loader)
+                AskEvents(ask, loader, tabs, draw.prompt)
             actions = PictureActions(draw, loader, tabs, ask.pictures)
             actions.connect_gallery()
             with gr.Tab(text("library.tab"), id="library") as tab:
@@ -89,7 +89,7 @@ def build(
                     models_tab(page, loader, head)
             with gr.Tab(text("about.tab"), id="about", elem_id="about") as tab:
                 about_tab(page, tab, loader, is_private=library is not None)
-        header.connect(page, head, loader, draw)
+        header.connect(page, head, loader, draw, ask)
     return page.queue(max_size=LARGEST_QUEUE)
 
 

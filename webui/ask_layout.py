@@ -3,23 +3,35 @@
 from dataclasses import dataclass
 
 import gradio as gr
+from gradio.i18n import I18nData
 
-from webui import markup
+from janus.generation.params import TextParams, knobs
+from webui import markup, part_layout
+from webui.part_layout import PartLayout
 from webui.texts import text
 
 PANEL_HEIGHT = 440  # pixels, of pictures and conversation side by side
+MOST_CHIPS = 5
+LONGEST_ANSWER = 2048  # tokens that can be asked for here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskLayout:
     pictures: gr.Gallery
-    describe: gr.Button
+    chips: tuple[gr.Button, ...]  # what they say comes when the page loads
     clear: gr.Button
+    part: PartLayout
     chat: gr.Chatbot
     question: gr.Textbox
     start: gr.Button
     stop: gr.Button
+    look: gr.Button
+    draw: gr.Button
     status: gr.HTML
+    max_tokens: gr.Slider
+    temperature: gr.Slider
+    looked: gr.Column  # seen once somebody wants to know
+    glow: gr.Gallery
     turns: gr.State
 
 
@@ -38,13 +50,17 @@ def lay_out() -> AskLayout:
                 buttons=[],
                 elem_id="pictures",
             )
-            describe = gr.Button(text("ask.describe"), variant="secondary", elem_id="describe")
+            with gr.Row(elem_id="chips"):
+                chips = tuple(_chip(number) for number in range(MOST_CHIPS))
+            part = part_layout.lay_out()
         with gr.Column(scale=1, min_width=280):
             chat = gr.Chatbot(
                 label=text("ask.chat"),
                 show_label=False,
                 placeholder=str(text("ask.placeholder")),
                 buttons=["copy"],
+                editable="user",
+                group_consecutive_messages=False,  # or a question with pictures cannot be edited
                 height=PANEL_HEIGHT,
                 allow_file_downloads=False,
                 elem_id="chat",
@@ -74,15 +90,57 @@ def lay_out() -> AskLayout:
                 clear = gr.Button(
                     text("ask.clear"), variant="secondary", scale=1, min_width=80, elem_id="clear"
                 )
+            with gr.Row(elem_classes="after"):
+                look = _button(text("ask.look"), "look")
+                draw = _button(text("ask.draw"), "draw-answer")
             status = gr.HTML(markup.note(""), padding=False, elem_id="ask-status")
+            with gr.Accordion(text("ask.settings"), open=False, elem_id="answers"):
+                max_tokens = _slider("max_tokens", text("ask.length"), 16, LONGEST_ANSWER, 16)
+                temperature = _slider("temperature", text("ask.temperature"), 0, 2, 0.05)
+    with gr.Column(visible=False, elem_id="looked") as looked:
+        glow = gr.Gallery(
+            label=text("ask.look"),
+            columns=4,
+            object_fit="contain",
+            buttons=["download", "fullscreen"],
+            interactive=False,
+            format="png",
+            elem_id="glow",
+        )
+        gr.HTML(markup.look(), padding=False)
     return AskLayout(
         pictures=pictures,
-        describe=describe,
+        chips=chips,
         clear=clear,
+        part=part,
         chat=chat,
         question=question,
         start=start,
         stop=stop,
+        max_tokens=max_tokens,
+        temperature=temperature,
+        look=look,
+        draw=draw,
         status=status,
+        looked=looked,
+        glow=glow,
         turns=gr.State(()),
     )
+
+
+def _chip(number: int) -> gr.Button:
+    return gr.Button(
+        "", variant="secondary", size="sm", min_width=0, visible=False, elem_id=f"chip-{number}"
+    )
+
+
+def _button(label: I18nData, elem_id: str) -> gr.Button:
+    """One that waits for an answer."""
+    return gr.Button(
+        label, variant="secondary", size="sm", min_width=80, interactive=False, elem_id=elem_id
+    )
+
+
+def _slider(name: str, label: I18nData, minimum: float, maximum: float, step: float) -> gr.Slider:
+    knob = next(knob for knob in knobs(TextParams) if knob.name == name)
+    return gr.Slider(minimum, maximum, knob.default, step=step, label=label, info=text(knob.help))

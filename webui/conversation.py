@@ -34,6 +34,23 @@ def answered(turns: Turns, answer: str) -> Turns:
     return (*turns[:-1], replace(turns[-1], answer=answer))
 
 
+def asked_again(turns: Turns) -> Turns:
+    """The same turns, the last one without its answer."""
+    return answered(turns, "")
+
+
+def edited(turns: Turns, index: int, question: str) -> Turns:
+    """The turns up to the one whose question is this message, which now asks something else.
+
+    `index` counts `messages`; where none of them is a question, all turns stay as they are.
+    """
+    asked = [place for place, said in enumerate(messages(turns)) if said["role"] == "user"]
+    if index not in asked:
+        return turns
+    number = asked.index(index)
+    return (*turns[:number], Turn(turns[number].pictures, question))
+
+
 def messages(turns: Turns) -> list[dict[str, Any]]:
     """What a chat shows: pictures where they first appear, questions, answers."""
     shown: list[dict[str, Any]] = []

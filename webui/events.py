@@ -39,14 +39,17 @@ OFF: Properties = {"interactive": False}
 ON: Properties = {"interactive": True}
 
 
-def in_browser(listeners: Sequence[Listen], changes: Changes) -> None:
+def in_browser(listeners: Sequence[Listen], changes: Changes, *, only_if: str = "true") -> None:
     """Changes properties of components at once, without asking the server.
 
-    To be called before others listen to the same: Gradio serves one listener after the other.
+    `only_if` is a condition in JavaScript. To be called before others listen to the same: Gradio
+    serves one listener after the other.
     """
     updates = [gr.update(**properties) for properties in changes.values()]
+    nothing = json.dumps([gr.update() for _ in changes])
     for listen in listeners:
-        js = f"() => {json.dumps(updates, default=str)}"  # a `text` is translated once it is there
+        # A `text` is translated once it is there.
+        js = f"() => {only_if} ? {json.dumps(updates, default=str)} : {nothing}"
         listen(None, outputs=list(changes), js=js, **PAGE)
 
 
@@ -68,7 +71,10 @@ class StartStop:
 
     def begin(self, triggers: Sequence[Listen], others: Changes = MappingProxyType({})) -> None:
         """Connects the triggers of an event; to be called before they start it."""
-        in_browser(triggers, {self.start: HIDDEN, self.stop: SHOWN | OFF, **others})
+        # Enter in a box starts nothing while an event goes on, and must not disable its stop.
+        can_start = f"document.getElementById({self.start.elem_id!r})?.offsetParent"
+        changes = {self.start: HIDDEN, self.stop: SHOWN | OFF, **others}
+        in_browser(triggers, changes, only_if=can_start)
 
     def begun(self) -> Update:
         """To be yielded first by every event."""

@@ -1,14 +1,16 @@
 """The head of the page: its name and languages, and what the model is, knows and is doing."""
 
 from dataclasses import dataclass
+from itertools import chain
 
 import gradio as gr
 
 from webui import markup
+from webui.ask_layout import AskLayout
 from webui.draw_layout import DrawLayout
 from webui.events import PAGE, Update
 from webui.loader import Loading, ModelLoader, Ready
-from webui.spoken import examples_for
+from webui.spoken import Chip, chips_for, examples_for
 from webui.words import words_of
 
 SECONDS_BETWEEN_LOOKS = 0.5
@@ -30,13 +32,15 @@ def lay_out() -> Header:
     return Header(languages=languages, chip=chip, timer=gr.Timer(SECONDS_BETWEEN_LOOKS))
 
 
-def connect(page: gr.Blocks, header: Header, loader: ModelLoader, draw: DrawLayout) -> None:
+def connect(
+    page: gr.Blocks, header: Header, loader: ModelLoader, draw: DrawLayout, ask: AskLayout
+) -> None:
     """Keeps the page true to the model, by looking again for as long as one is loaded."""
 
     def look(request: gr.Request) -> Update:
         state, words = loader.state, words_of(request)
         examples = examples_for(state.name, words)
-        suited: Update = {}
+        suited = _labelled(ask, chips_for(state.name, words))
         if isinstance(state, Ready):
             suited[draw.guidance] = state.model.guidance
             suited[draw.temperature] = state.model.temperature
@@ -51,4 +55,11 @@ def connect(page: gr.Blocks, header: Header, loader: ModelLoader, draw: DrawLayo
 
     page.load(mark, outputs=header.languages, **PAGE)
     outputs = [header.chip, header.timer, draw.examples, draw.guidance, draw.temperature]
+    outputs += ask.chips
     gr.on([page.load, header.timer.tick], look, outputs=outputs, **PAGE)
+
+
+def _labelled(ask: AskLayout, chips: list[Chip]) -> Update:
+    spare = (gr.update(visible=False) for _ in ask.chips)
+    labelled = (gr.update(value=chip.label, visible=True) for chip in chips)
+    return dict(zip(ask.chips, chain(labelled, spare), strict=False))

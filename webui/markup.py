@@ -38,6 +38,14 @@ def banner() -> str:
     return f'<p class="note">{text("space.banner")}</p>'
 
 
+def look() -> str:
+    return f'<p class="note">{text("ask.look.note")}</p>'
+
+
+def part() -> str:
+    return f'<p class="note">{text("part.note")}</p>'
+
+
 def languages(words: Words | None = None) -> str:
     """Links that show the page in another language; that of the visitor is marked."""
     links = (_language(locale, locale == (words and words.locale)) for locale in locales())

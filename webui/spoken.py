@@ -1,15 +1,46 @@
 """What visitors may say to a model: in their language, where the model knows it.
 
-In: a model's name and the visitor's words. Out: prompts that suit the model, and the words to use
-for what the page says to it.
+In: a model's name and the visitor's words. Out: prompts and questions that suit the model, and the
+words to use for what the page says to it.
 """
 
+from dataclasses import dataclass
 from typing import Literal
 
 from webui.loader import short
 from webui.locale import ENGLISH
 from webui.words import Words, words_in
 from weights import catalog
+
+GAP = "\N{HORIZONTAL ELLIPSIS}"  # in a question that the visitor is to complete
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A question that takes one click; its label is for the visitor, the question for the model."""
+
+    label: str
+    question: str
+
+
+def chips_for(name: str, words: Words) -> list[Chip]:
+    """Questions that suit a model."""
+    spoken = spoken_to(name, words)
+    describe = Chip(words("ask.describe"), spoken("ask.describe.question"))
+    if _knowledge(name) == "emoji":
+        return [
+            describe,
+            Chip(words("chip.things"), spoken("chip.things.question")),
+            Chip(words("chip.background"), spoken("chip.background.question")),
+            Chip(words("chip.where"), spoken("chip.where.question")),
+        ]
+    return [
+        describe,
+        Chip(words("chip.text"), spoken("chip.text.question")),
+        Chip(words("chip.latex"), spoken("chip.latex.question")),
+        Chip(words("chip.count"), spoken("chip.count.question")),
+        Chip(words("chip.joke"), spoken("chip.joke.question")),
+    ]
 
 
 def examples_for(name: str, words: Words) -> list[str]:

@@ -8,6 +8,7 @@ nothing, and leaves the cache of the engine alone.
 # N tokens of prompt and answer, D width, T tokens of the answer, L layers, H heads,
 # P places in pictures
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -92,9 +93,11 @@ def _attention(block: Block, hidden_ND: Tensor, rotation: Rotation, first: int) 
 def _inputs_of_layers(model: JanusModel) -> Iterator[list[tuple[Block, Tensor, Rotation]]]:
     """What forward passes inside give to each layer."""
     kept: list[tuple[Block, Tensor, Rotation]] = []
+    own_thread = threading.get_ident()
 
     def keep(block: Any, inputs: tuple[Any, ...]) -> None:
-        kept.append((block, *inputs[:2]))
+        if threading.get_ident() == own_thread:  # others may use the same model meanwhile
+            kept.append((block, *inputs[:2]))
 
     hooks = [layer.register_forward_pre_hook(keep) for layer in model.language_model.layers]
     try:

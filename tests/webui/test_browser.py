@@ -125,7 +125,7 @@ def test_an_answer_comes_piece_by_piece_and_can_be_stopped(page: Page, model: Ja
 
 def test_describe_captions_and_a_second_question_follows(page: Page, picture: Path):
     show(page, picture)
-    page.locator("#describe").click()
+    page.locator("#chips").get_by_text("Describe").click()
     expect(page.locator("#ask")).to_be_hidden()
     expect(page.locator("#ask")).to_be_visible()
     page.get_by_label("Question").fill("Why?")

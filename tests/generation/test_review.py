@@ -1,5 +1,6 @@
 """What the model thinks of an answer that is there already."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -78,6 +79,15 @@ def test_of_several_pictures_each_has_its_map(tiny: Janus):
     pictures = [PICTURE, Image.new("RGB", (40, 20), "red")]
     maps = tiny.looked_at(pictures, "What is it?", "a dog")
     assert len(maps) == 2 and max(weights.max() for weights in maps) == 1
+
+
+def test_it_looks_the_same_while_others_draw(tiny: Janus):
+    (alone,) = tiny.looked_at(PICTURE, "What is it?", "a dog")
+    drawing = threading.Thread(target=tiny.draw, args=("a cat",))
+    drawing.start()
+    while drawing.is_alive():
+        (beside,) = tiny.looked_at(PICTURE, "What is it?", "a dog")
+        np.testing.assert_allclose(beside, alone, atol=1e-5)
 
 
 def test_without_a_picture_there_is_nowhere_to_look(tiny: Janus):

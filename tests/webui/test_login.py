@@ -12,7 +12,7 @@ from janus.server.app import create_app
 from janus.server.keys import new_key
 from janus.server.settings import ServerSettings
 from tests.server.conftest import Running, run, same_model
-from tests.webui.test_browser import Browser, browser, expect  # noqa: F401
+from tests.webui.conftest import Browser, expect
 from webui.app import mount
 
 CLOSED = (
@@ -39,7 +39,7 @@ def locked(
     running.stop()
 
 
-def test_a_key_opens_the_studio(locked: tuple[Running, str], browser: Browser):  # noqa: F811
+def test_a_key_opens_the_studio(locked: tuple[Running, str], browser: Browser):
     running, key = locked
     context = browser.new_context()
     page = context.new_page()

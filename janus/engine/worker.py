@@ -69,15 +69,8 @@ class EngineWorker:
         with self._changed:
             if self._stopped or not self.is_open:
                 raise StoppedError("The server is going down.", "Try again when it is back.")
-            load = self.load()
-            num_new = request.num_rows
-            if load.waiting and load.waiting + num_new > load.free_slots + self.max_waiting:
-                raise BusyError(
-                    "Too many requests are waiting already.",
-                    "Try again a little later.",
-                    retry_after=load.seconds_to_room,
-                )
-            self._num_coming += num_new
+            self.check_queue(request.num_rows)
+            self._num_coming += request.num_rows
             self._inbox.append(lambda: self._add(ticket, listener))
             self._changed.notify()
         return ticket
@@ -133,6 +126,20 @@ class EngineWorker:
             raise UsageError(
                 f"The request takes {needed} rows, but this server has room for {most}.",
                 "Ask for less at once.",
+            )
+
+    def check_queue(self, num_rows: int, *, num_before: int = 0) -> None:
+        """Raises `BusyError` where so many rows more do not fit behind those that wait.
+
+        `num_before` rows will be submitted before them.
+        """
+        load = self.load()
+        waiting = load.waiting + num_before
+        if waiting and waiting + num_rows > load.free_slots + self.max_waiting:
+            raise BusyError(
+                "Too many requests are waiting already.",
+                "Try again a little later.",
+                retry_after=load.seconds_to_room,
             )
 
     def load(self) -> Load:

@@ -63,37 +63,38 @@ class Load:
     """Clients of one service."""
 
     def __init__(self, url: str, *, model: str, key: str | None) -> None:
-        headers = {"authorization": f"Bearer {key}"} if key else {}
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-        self.http = httpx.AsyncClient(
-            base_url=url.removesuffix("/").removesuffix("/v1"),
-            headers=headers,
-            timeout=TIMEOUT,
-            limits=limits,
-        )
+        self.url = url.removesuffix("/").removesuffix("/v1")
+        self.headers = {"authorization": f"Bearer {key}"} if key else {}
+        self.tls = httpx.create_ssl_context()
         self.model = model
         self.replies: list[Reply] = []
 
-    async def ask(self, job: Job) -> Reply:
+    def connection(self) -> httpx.AsyncClient:
+        # Each client has its own: what httpx does for a request grows with its connections.
+        return httpx.AsyncClient(
+            base_url=self.url, headers=self.headers, timeout=TIMEOUT, verify=self.tls
+        )
+
+    async def ask(self, http: httpx.AsyncClient, job: Job) -> Reply:
         begun = time.perf_counter()
         try:
             if job.draws:
-                return await self._draw(job, begun)
-            return await self._chat(job, begun)
+                return await self._draw(http, job, begun)
+            return await self._chat(http, job, begun)
         except (httpx.HTTPError, ValueError, KeyError):
             return Reply(job=job, status=None, seconds=time.perf_counter() - begun)
 
-    async def _draw(self, job: Job, begun: float) -> Reply:
-        answer = await self.http.post(job.path, json=job.body(self.model))
+    async def _draw(self, http: httpx.AsyncClient, job: Job, begun: float) -> Reply:
+        answer = await http.post(job.path, json=job.body(self.model))
         seconds = time.perf_counter() - begun
         if answer.status_code != 200:
             return _refusal(job, answer, seconds)
         data = answer.json()["data"][0]["b64_json"]
         return Reply(job=job, status=200, seconds=seconds, digest=_digest(data))
 
-    async def _chat(self, job: Job, begun: float) -> Reply:
+    async def _chat(self, http: httpx.AsyncClient, job: Job, begun: float) -> Reply:
         first, text, is_whole = None, "", False
-        async with self.http.stream("POST", job.path, json=job.body(self.model)) as answer:
+        async with http.stream("POST", job.path, json=job.body(self.model)) as answer:
             if answer.status_code != 200:
                 await answer.aread()
                 return _refusal(job, answer, time.perf_counter() - begun)
@@ -113,18 +114,21 @@ class Load:
     async def client(self, number: int, end: float, draw_share: float) -> None:
         """Asks one thing after the other; comes again when it is told to."""
         chance = random.Random(number)
-        while time.perf_counter() < end:
-            job = chance.choice(JOBS[chance.random() < draw_share])
-            reply = await self.ask(job)
-            self.replies.append(reply)
-            await asyncio.sleep(min(reply.retry_after, LONGEST_WAIT))
+        async with self.connection() as http:
+            while time.perf_counter() < end:
+                job = chance.choice(JOBS[chance.random() < draw_share])
+                reply = await self.ask(http, job)
+                self.replies.append(reply)
+                wait = min(reply.retry_after, LONGEST_WAIT)
+                await asyncio.sleep(wait * chance.uniform(1, 2))  # as clients do: not all at once
 
     async def arrivals(self, rate: float, seconds: float, draw_share: float) -> None:
         """New requests at random moments, so many a second, whether or not others are done."""
         chance, tasks = random.Random(0), []
 
         async def once(job: Job) -> None:
-            self.replies.append(await self.ask(job))
+            async with self.connection() as http:
+                self.replies.append(await self.ask(http, job))
 
         async for _ in _moments(rate, seconds, chance):
             job = chance.choice(JOBS[chance.random() < draw_share])
@@ -147,21 +151,22 @@ async def measure(
     Raises `httpx.HTTPError` where the service does not answer before the load.
     """
     load = Load(url, model=model or "", key=key)
-    async with load.http:
+    async with load.connection() as http:
         if model is None:
-            listed = await load.http.get("/v1/models")
+            listed = await http.get("/v1/models")
             load.model = listed.raise_for_status().json()["data"][0]["id"]
-        alone = [await load.ask(job) for jobs in JOBS.values() for job in jobs for _ in range(2)]
-        refused = next((reply for reply in alone if reply.status != 200), None)
-        if refused is not None:
-            raise httpx.HTTPError(f"the service answers {refused.status} before the load")
-        begun = time.perf_counter()
-        if rate is None:
-            end = begun + seconds
-            await asyncio.gather(*(load.client(i, end, draw_share) for i in range(clients)))
-        else:
-            await load.arrivals(rate, seconds, draw_share)
-        return report(alone, load.replies, time.perf_counter() - begun)
+        every = [job for jobs in JOBS.values() for job in jobs for _ in range(2)]
+        alone = [await load.ask(http, job) for job in every]
+    refused = next((reply for reply in alone if reply.status != 200), None)
+    if refused is not None:
+        raise httpx.HTTPError(f"the service answers {refused.status} before the load")
+    begun = time.perf_counter()
+    if rate is None:
+        end = begun + seconds
+        await asyncio.gather(*(load.client(i, end, draw_share) for i in range(clients)))
+    else:
+        await load.arrivals(rate, seconds, draw_share)
+    return report(alone, load.replies, time.perf_counter() - begun)
 
 
 def report(alone: Sequence[Reply], replies: Sequence[Reply], seconds: float) -> Figures:

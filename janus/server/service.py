@@ -30,6 +30,7 @@ class Service:
     def __init__(self, janus: Janus, worker: EngineWorker, settings: ServerSettings) -> None:
         self.janus, self.worker, self.settings = janus, worker, settings
         self.num_in_flight = 0
+        self._num_reading = 0
         self.on_end: Callable[[Times], None] = lambda times: None
         # One: decoding takes all cores already, and the engine's steps need theirs.
         self._painters = ThreadPoolExecutor(1, thread_name_prefix="janus-painter")
@@ -77,9 +78,19 @@ class Service:
             )
 
     async def read(self, work: Callable[..., Result], *arguments: Any) -> Result:
-        """Prepares prompts and what was sent with them, beside the event loop."""
-        with traced("read"):
-            return await asyncio.get_running_loop().run_in_executor(self._readers, work, *arguments)
+        """Prepares prompts and what was sent with them, beside the event loop.
+
+        Raises `BusyError` at once where they would not be taken afterwards.
+        """
+        self.worker.check_queue(1, num_before=self._num_reading)
+        self._num_reading += 1
+        try:
+            with traced("read"):
+                return await asyncio.get_running_loop().run_in_executor(
+                    self._readers, work, *arguments
+                )
+        finally:
+            self._num_reading -= 1
 
     async def drain(self) -> None:
         """Takes nothing new on, and waits for what runs, as long as it may."""

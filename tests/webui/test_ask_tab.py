@@ -1,7 +1,5 @@
 """What the Ask tab offers besides asking, in a real browser."""
 
-# ruff: noqa: F811  # fixtures are found by their names
-
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -9,17 +7,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from janus.pipeline import Janus
-from tests.webui.test_browser import (  # noqa: F401
-    Open,
-    browser,
-    draw,
-    is_busy,
-    open_page,
-    page,
-    picture,
-    show,
-    wait_until,
-)
+from tests.webui.test_browser import Open, draw, is_busy, show, wait_until
 from tests.webui.test_browser import finish as finish_drawing
 from webui.locale import locale
 

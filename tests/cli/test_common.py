@@ -7,9 +7,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from janus.cli.common import Failures, command, table
+from janus.cli.common import Failures, command
 from janus.cli.options import Messages, Results
 from janus.errors import OutOfMemoryError, PictureError, UsageError
+from janus.plaintext import table
 from weights.errors import CheckpointError
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, expect
 
 from janus.pipeline import Janus
 from janus.server.app import create_app
 from janus.server.keys import new_key
 from janus.server.settings import ServerSettings
 from tests.server.conftest import Running, run, same_model
-from tests.webui.conftest import Browser, expect
 from webui.app import mount
 
 CLOSED = (

@@ -180,7 +180,7 @@ def serve(
     """
     # Gradio tells about a public address on stdout, where only results belong.
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(sys.stderr if share else None):
             _, address, _ = page.launch(
                 server_name=host,
                 server_port=port,

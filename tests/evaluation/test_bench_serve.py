@@ -55,8 +55,9 @@ def stream(*pieces: str, ends: bool = True) -> httpx.Response:
 
 def asked(answer: Any, job: bench_serve.Job = CHAT) -> Reply:
     load = Load("http://service/v1/", model="m", key="k")
-    load.http._transport = httpx.MockTransport(answer)
-    return asyncio.run(load.ask(job))
+    http = load.connection()
+    http._transport = httpx.MockTransport(answer)
+    return asyncio.run(load.ask(http, job))
 
 
 def test_replies() -> None:

@@ -5,6 +5,7 @@ looks and events of the parts live in their own files.
 """
 
 import contextlib
+import io
 import os
 import sys
 import time
@@ -180,7 +181,7 @@ def serve(
     """
     # Gradio tells about a public address on stdout, where only results belong.
     try:
-        with contextlib.redirect_stdout(sys.stderr if share else None):
+        with contextlib.redirect_stdout(sys.stderr if share else io.StringIO()):
             _, address, _ = page.launch(
                 server_name=host,
                 server_port=port,

@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 from janus.errors import UsageError
 
 LARGEST_SEED = 2**63 - 1
+LARGEST_TOP_K = 1_000_000  # no vocabulary and no codebook has more
 
 Kind = Literal["float", "int", "bool", "strings"]
 
@@ -77,7 +78,8 @@ def _temperature(default: float, *, of_model: bool = False) -> Any:
 
 
 def _top_k() -> Any:
-    return _knob(0, "int", "Choose among this many of the likeliest only; 0: all.", minimum=0)
+    help = "Choose among this many of the likeliest only; 0: all."
+    return _knob(0, "int", help, minimum=0, maximum=LARGEST_TOP_K)
 
 
 def _top_p(default: float) -> Any:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from janus.engine.request import TextRequest
 from janus.errors import UsageError
-from janus.generation.params import LARGEST_SEED
+from janus.generation.params import LARGEST_SEED, LARGEST_TOP_K
 from janus.pipeline import Janus
 from janus.server.exchange import Context, event, streaming
 from janus.server.pictures import open_picture, read_url
@@ -70,7 +70,7 @@ class ChatRequest(BaseModel):
     max_completion_tokens: int | None = Field(default=None, ge=1)
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)
-    top_k: int | None = Field(default=None, ge=0)
+    top_k: int | None = Field(default=None, ge=0, le=LARGEST_TOP_K)
     seed: int | None = Field(default=None, ge=0, le=LARGEST_SEED)
     stop: Stop | list[Stop] | None = Field(default=None, max_length=256)
     n: int = Field(default=1, ge=1, le=MOST_ANSWERS)

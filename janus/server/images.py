@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from janus.engine.request import ImageRequest
 from janus.errors import UsageError
-from janus.generation.params import LARGEST_SEED
+from janus.generation.params import LARGEST_SEED, LARGEST_TOP_K
 from janus.generation.results import Picture
 from janus.metadata import write_png
 from janus.server.exchange import KEEP_ALIVE, Context, event, streaming
@@ -46,7 +46,7 @@ class DrawRequest(BaseModel):
     seed: int | None = Field(default=None, ge=0, le=LARGEST_SEED)
     guidance: float | None = Field(default=None, ge=1, le=20)
     temperature: float | None = Field(default=None, ge=0, le=2)
-    top_k: int | None = Field(default=None, ge=0)
+    top_k: int | None = Field(default=None, ge=0, le=LARGEST_TOP_K)
     top_p: float | None = Field(default=None, gt=0, le=1)
 
 

@@ -44,6 +44,7 @@ def test_outside_names_setting_value_and_range(cls, knob):
         (DrawParams, {"guidance": float("nan")}),
         (DrawParams, {"guidance": None}),
         (DrawParams, {"count": 1.5}),
+        (DrawParams, {"top_k": 2**64}),
         (DrawParams, {"count": True}),
         (DrawParams, {"reference": 1}),
         (DrawParams, {"reference": True, "top_k": 5}),

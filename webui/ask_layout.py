@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import gradio as gr
 from gradio.i18n import I18nData
 
-from janus.generation.params import TextParams, knobs
+from janus.generation.params import TextParams
 from webui import markup, part_layout
 from webui.part_layout import PartLayout
+from webui.sliders import slider
 from webui.texts import text
 
 PANEL_HEIGHT = 440  # pixels, of pictures and conversation side by side
@@ -95,8 +96,15 @@ def lay_out() -> AskLayout:
                 draw = _button(text("ask.draw"), "draw-answer")
             status = gr.HTML(markup.note(""), padding=False, elem_id="ask-status")
             with gr.Accordion(text("ask.settings"), open=False, elem_id="answers"):
-                max_tokens = _slider("max_tokens", text("ask.length"), 16, LONGEST_ANSWER, 16)
-                temperature = _slider("temperature", text("ask.temperature"), 0, 2, 0.05)
+                max_tokens = slider(
+                    TextParams,
+                    "max_tokens",
+                    text("ask.length"),
+                    step=16,
+                    lowest=16,
+                    highest=LONGEST_ANSWER,
+                )
+                temperature = slider(TextParams, "temperature", text("ask.temperature"), step=0.05)
     with gr.Column(visible=False, elem_id="looked") as looked:
         glow = gr.Gallery(
             label=text("ask.look"),
@@ -139,8 +147,3 @@ def _button(label: I18nData, elem_id: str) -> gr.Button:
     return gr.Button(
         label, variant="secondary", size="sm", min_width=80, interactive=False, elem_id=elem_id
     )
-
-
-def _slider(name: str, label: I18nData, minimum: float, maximum: float, step: float) -> gr.Slider:
-    knob = next(knob for knob in knobs(TextParams) if knob.name == name)
-    return gr.Slider(minimum, maximum, knob.default, step=step, label=label, info=text(knob.help))

@@ -7,8 +7,9 @@ import gradio as gr
 from gradio.components import Component
 from gradio.i18n import I18nData
 
-from janus.generation.params import DrawParams, knobs
+from janus.generation.params import DrawParams
 from webui import markup
+from webui.sliders import slider
 from webui.texts import text
 
 COUNTS = [1, 2, 4, 8]
@@ -106,8 +107,8 @@ def _controls() -> dict:
     start = gr.Button(text("draw.start"), variant="primary", size="lg", elem_id="draw")
     stop = gr.Button(text("stop"), variant="stop", size="lg", visible=False, elem_id="stop-drawing")
     with gr.Accordion(text("draw.more"), open=False):
-        guidance = _slider("guidance", text("draw.guidance"), step=0.5)
-        temperature = _slider("temperature", text("draw.temperature"), step=0.05)
+        guidance = slider(DrawParams, "guidance", text("draw.guidance"), step=0.5)
+        temperature = slider(DrawParams, "temperature", text("draw.temperature"), step=0.05)
     return {
         "prompt": prompt,
         "examples": chips,
@@ -134,16 +135,3 @@ def _actions() -> dict:
 def action(label: I18nData, elem_id: str, **options: Any) -> gr.Button:
     """A small button below pictures."""
     return gr.Button(label, size="sm", min_width=110, elem_id=elem_id, **options)
-
-
-def _slider(name: str, label: I18nData, *, step: float) -> gr.Slider:
-    knob = next(knob for knob in knobs(DrawParams) if knob.name == name)
-    assert knob.minimum is not None and knob.maximum is not None
-    return gr.Slider(
-        knob.minimum,
-        knob.maximum,
-        value=knob.default,
-        step=step,
-        label=label,
-        info=text(knob.help),
-    )

@@ -1,13 +1,12 @@
 """A drawn picture carries its settings.
 
-In: a PIL picture and a dict of JSON values. Out: a PNG whose text chunk `janus` holds them all,
-beside a `parameters` chunk that other picture tools read; and from such a file the dict again. Also
-what to call the file. Draws nothing, and does not import torch.
+In: a PIL picture and a dict of JSON values. Out: a PNG, WebP or JPEG file that holds them all,
+beside a text that other picture tools read; and from such a file the dict again, or what such a
+tool wrote. Also what to call the file. Draws nothing, and does not import torch.
 """
 
 import contextlib
 import hashlib
-import io
 import json
 import os
 import re
@@ -18,38 +17,37 @@ from typing import Any, BinaryIO
 from uuid import uuid4
 
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
+from janus.encoding import Texts, encode, texts_in
 from janus.errors import PictureError, SaveError
+from janus.formats import Format
+from janus.parameters import from_parameters, to_parameters
 
 _SCHEMA = 1
 _NAME_LENGTH = 80
 
-# What AUTOMATIC1111's web UI writes below the prompt: its labels, and our names for them.
-_PARAMETER_LABELS = {
-    "steps": "Steps",
-    "seed": "Seed",
-    "guidance": "CFG scale",
-    "size": "Size",
-    "model": "Model",
-    "temperature": "Temperature",
-    "top_k": "Top K",
-    "top_p": "Top P",
-    "version": "Version",
-}
 
-
-def write_png(
-    image: Image.Image, target: str | os.PathLike[str] | BinaryIO, settings: Mapping[str, Any]
+def write_picture(
+    image: Image.Image,
+    target: str | os.PathLike[str] | BinaryIO,
+    settings: Mapping[str, Any],
+    *,
+    format: Format = Format.PNG,
+    quality: int | None = None,
 ) -> None:
-    """Write a PNG that carries `settings`: JSON values, such as prompt, seed, guidance and model.
+    """Write a file that carries `settings`: JSON values, such as prompt, seed, guidance and model.
 
-    A file appears whole or not at all, and replaces one of the same name.
+    A file appears whole or not at all, and replaces one of the same name. `quality` is 0 to 100,
+    for WebP and JPEG; without one, WebP loses nothing of the picture and JPEG next to nothing.
 
     Raises:
+        UsageError: the format cannot have this quality.
         SaveError: the folder does not exist, is full or may not be written to.
     """
-    content = _encode(image, settings)
+    # In ASCII, which every place in every format takes.
+    ours = json.dumps({**settings, "schema": _SCHEMA})
+    texts = Texts(ours, to_parameters(settings, image.size))
+    content = encode(image, format, texts, quality=quality)
     if isinstance(target, (str, os.PathLike)):
         _write_file(Path(target), content)
     else:
@@ -57,57 +55,50 @@ def write_png(
 
 
 def read_settings(source: str | os.PathLike[str] | BinaryIO) -> dict[str, Any] | None:
-    """The settings that `write_png` put into a file, or None where there are none.
+    """The settings that `write_picture` put into a file, or None where there are none.
 
     Raises:
         PictureError: the file is missing or may not be read.
     """
-    try:
-        with Image.open(source, formats=["PNG"]) as image:
-            text = image.info.get("janus", "")
-    except (SyntaxError, ValueError, Image.DecompressionBombError):
-        return None
-    except OSError as error:
-        if error.errno is None:  # Pillow's own: no PNG, or a damaged one
-            return None
-        raise PictureError(
-            f"Cannot read '{source}': {error.strerror}.", "Check the path."
-        ) from error
-    with contextlib.suppress(ValueError, TypeError):
+    text = _read_texts(source).ours
+    with contextlib.suppress(ValueError):
         settings = json.loads(text)
         if isinstance(settings, dict) and settings.pop("schema", None):
             return settings
     return None
 
 
-def file_name(model: str, seed: int, prompt: str) -> str:
+def read_parameters(source: str | os.PathLike[str] | BinaryIO) -> dict[str, Any] | None:
+    """What another picture tool wrote into a file, under our names as far as we have some.
+
+    Such as AUTOMATIC1111's web UI: see `from_parameters`. None where there is nothing.
+
+    Raises:
+        PictureError: the file is missing or may not be read.
+    """
+    return from_parameters(_read_texts(source).parameters)
+
+
+def file_name(model: str, seed: int, prompt: str, format: Format = Format.PNG) -> str:
     """A name such as `janus-emoji_7_two-red-hearts.png`: plain ASCII, at most 80 characters."""
+    suffix = format.suffixes[0]
     folder_or_id = model.replace("\\", "/").rstrip("/")
     stem = f"{_slug(folder_or_id.rpartition('/')[2], 24)}_{seed}_"
-    return f"{stem}{_slug(prompt, _NAME_LENGTH - len(stem) - len('.png'))}.png"
+    return f"{stem}{_slug(prompt, _NAME_LENGTH - len(stem) - len(suffix))}{suffix}"
 
 
-def _encode(image: Image.Image, settings: Mapping[str, Any]) -> bytes:
-    chunks = PngInfo()
-    chunks.add_itxt("janus", json.dumps({**settings, "schema": _SCHEMA}, ensure_ascii=False))
-    chunks.add_text("parameters", _parameters(image, settings))
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG", pnginfo=chunks)
-    return buffer.getvalue()
-
-
-def _parameters(image: Image.Image, settings: Mapping[str, Any]) -> str:
-    shown = {**settings, "size": f"{image.width}x{image.height}"}
-    pairs = [
-        f"{label}: {_quote(str(shown[key]))}"
-        for key, label in _PARAMETER_LABELS.items()
-        if shown.get(key) is not None
-    ]
-    return f"{settings.get('prompt', '')}\n{', '.join(pairs)}"
-
-
-def _quote(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False) if re.search(r"[,:\n]", value) else value
+def _read_texts(source: str | os.PathLike[str] | BinaryIO) -> Texts:
+    try:
+        with Image.open(source, formats=[format.upper() for format in Format]) as image:
+            return texts_in(image)
+    except OSError as error:
+        if error.errno is not None:
+            raise PictureError(
+                f"Cannot read '{source}': {error.strerror}.", "Check the path."
+            ) from error
+        return Texts()  # Pillow's own: no such picture, or a damaged one
+    except Exception:  # readers of damaged headers raise nearly anything
+        return Texts()
 
 
 def _write_file(path: Path, content: bytes) -> None:

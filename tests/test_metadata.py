@@ -15,7 +15,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from janus.errors import PictureError, SaveError
-from janus.metadata import file_name, read_settings, write_png
+from janus.metadata import file_name, read_settings, write_picture
 
 SETTINGS = {
     "prompt": 'two red hearts,\n两颗心 ❤️: "close"',
@@ -35,8 +35,8 @@ def picture() -> Image.Image:
 
 def test_settings_come_back_from_files_and_streams(tmp_path: Path) -> None:
     path, stream = tmp_path / "picture.png", io.BytesIO()
-    write_png(picture(), path, SETTINGS)
-    write_png(picture(), stream, SETTINGS)
+    write_picture(picture(), path, SETTINGS)
+    write_picture(picture(), stream, SETTINGS)
     assert path.read_bytes() == stream.getvalue()
     assert read_settings(path) == read_settings(str(path)) == read_settings(stream) == SETTINGS
     with Image.open(path) as image:
@@ -45,13 +45,13 @@ def test_settings_come_back_from_files_and_streams(tmp_path: Path) -> None:
 
 def test_the_chunk_says_which_schema_it_is() -> None:
     stream = io.BytesIO()
-    write_png(picture(), stream, {"prompt": "x", "schema": "mine"})
+    write_picture(picture(), stream, {"prompt": "x", "schema": "mine"})
     assert json.loads(Image.open(stream).info["janus"]) == {"prompt": "x", "schema": 1}
 
 
 def test_other_tools_find_the_prompt_and_the_parameters() -> None:
     stream = io.BytesIO()
-    write_png(picture(), stream, SETTINGS | {"model": "a, b"})
+    write_picture(picture(), stream, SETTINGS | {"model": "a, b"})
     prompt, _, last_line = Image.open(stream).info["parameters"].rpartition("\n")
     assert prompt == SETTINGS["prompt"]
     # How AUTOMATIC1111's web UI takes that line apart.
@@ -85,7 +85,7 @@ def test_a_chunk_that_is_not_ours_is_none(chunk: str) -> None:
 
 def test_a_cut_file_never_raises() -> None:
     stream = io.BytesIO()
-    write_png(picture(), stream, SETTINGS)
+    write_picture(picture(), stream, SETTINGS)
     for length in range(0, len(stream.getvalue()), 7):
         assert read_settings(io.BytesIO(stream.getvalue()[:length])) in (None, SETTINGS)
 
@@ -97,10 +97,10 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
 
 def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SaveError) as caught:
-        write_png(picture(), tmp_path / "none" / "picture.png", SETTINGS)
+        write_picture(picture(), tmp_path / "none" / "picture.png", SETTINGS)
     assert "none" in caught.value.message and caught.value.hint
     with pytest.raises(SaveError):
-        write_png(picture(), tmp_path, SETTINGS)
+        write_picture(picture(), tmp_path, SETTINGS)
 
 
 @contextlib.contextmanager
@@ -116,9 +116,9 @@ def files_of_at_most(size: int) -> Iterator[None]:
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "picture.png"
-    write_png(picture(), path, {"seed": 1})
+    write_picture(picture(), path, {"seed": 1})
     with pytest.raises(SaveError, match="Cannot write"), files_of_at_most(20):
-        write_png(picture(), path, {"seed": 2})
+        write_picture(picture(), path, {"seed": 2})
     assert read_settings(path) == {"seed": 1}
     assert os.listdir(tmp_path) == ["picture.png"]
 
@@ -126,7 +126,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
 def test_a_file_is_replaced_and_no_other_is_left(tmp_path: Path) -> None:
     path = tmp_path / "picture.png"
     for seed in (1, 2):
-        write_png(picture(), path, {"seed": seed})
+        write_picture(picture(), path, {"seed": seed})
     assert read_settings(path) == {"seed": 2}
     assert os.listdir(tmp_path) == ["picture.png"]
 
@@ -136,7 +136,7 @@ def test_what_is_not_a_file_is_written_to_not_replaced(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    write_png(picture(), pipe, SETTINGS)
+    write_picture(picture(), pipe, SETTINGS)
     assert pipe.is_fifo() and read_settings(io.BytesIO(os.read(reader, 4096))) == SETTINGS
     os.close(reader)
 
@@ -145,7 +145,7 @@ def test_what_is_not_a_file_is_written_to_not_replaced(tmp_path: Path) -> None:
 def test_links_and_permissions_are_respected(tmp_path: Path) -> None:
     real, link, plain = (tmp_path / name for name in ("real.png", "link.png", "plain"))
     link.symlink_to(real)
-    write_png(picture(), link, SETTINGS)
+    write_picture(picture(), link, SETTINGS)
     assert link.is_symlink() and read_settings(real) == SETTINGS
     plain.touch()
     assert real.stat().st_mode == plain.stat().st_mode

@@ -11,7 +11,7 @@ import typer
 from janus.cli.common import Failures, command
 from janus.cli.drawing import draw_portions
 from janus.cli.options import Messages, ModelOptions, Results, TextOptions
-from janus.cli.targets import Target
+from janus.cli.targets import FileOptions, Target
 from janus.errors import JanusError, UsageError, as_janus_error
 from janus.generation.params import TextParams, settings_from
 
@@ -123,7 +123,7 @@ class Conversation:
         self.waiting = []
 
     def _draw(self, prompt: str) -> None:
-        target = Target.of(None, several=False)
+        target = Target.of(FileOptions(), several=False)
         for pictures in draw_portions(self.janus, prompt, {}, self.messages):
             path = target.save(pictures[0], 1, self.results)
             if self.results.json:

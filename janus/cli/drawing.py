@@ -1,4 +1,4 @@
-"""`janus draw`: words in, PNG files out, each with the settings that made it."""
+"""`janus draw`: words in, files out, each with the settings that made it."""
 
 import time
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import typer
 from janus.cli.common import Failures, command, read_stdin
 from janus.cli.options import DrawOptions, Messages, ModelOptions, Results
 from janus.cli.redraw import Redrawing
-from janus.cli.targets import STDOUT, Target
+from janus.cli.targets import STDOUT, FileOptions, Target
 from janus.errors import UsageError
 from janus.generation.params import LARGEST_SEED, DrawParams, settings_from
 
@@ -28,14 +28,7 @@ def draw(
     ] = None,
     *,
     drawing: DrawOptions,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="A PNG file, a folder, or - for standard output. [default: this folder]",
-        ),
-    ] = None,
+    files: FileOptions,
     like: Annotated[
         str | None,
         typer.Option(
@@ -56,14 +49,14 @@ def draw(
     janus draw "two red hearts"
     janus draw "two red hearts" -n 4 --seed 7 -o hearts/
     janus draw --like hearts/picture.png --guidance 3
-    janus draw --from prompts.txt --json
+    janus draw --from prompts.txt --format webp --json
     """
-    if results.json and output == STDOUT:
+    if results.json and files.output == STDOUT:
         raise UsageError("Standard output takes either the picture or JSON.", "Drop one of them.")
     redrawing = Redrawing.read(like) if like else None
     texts = _prompts(" ".join(prompt or []), prompts, redrawing)
     plan = _Plan.of(texts, drawing.given(), redrawing)
-    target = Target.of(output, several=plan.num_pictures > 1)
+    target = Target.of(files, several=plan.num_pictures > 1)
     if redrawing:
         model = redrawing.model_options(model)
     _carry_out(plan, model.load(messages), target, results, messages)

@@ -45,6 +45,8 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, Any]]:
     for name, value in facts.items():
         if name == "settings":
             lines += value.items() if value else [("settings", "none")]
+        elif name == "foreign_settings":
+            lines += [("written by", "another tool"), *value.items()]
         elif value is not None:
             shown = gigabytes(value) if name.endswith("bytes") else value
             lines.append((name.replace("_", " "), shown))
@@ -57,7 +59,7 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, Any]]:
 def _describe_picture(file: str) -> dict[str, Any]:
     from PIL import Image
 
-    from janus.metadata import read_settings
+    from janus.metadata import read_parameters, read_settings
 
     source = io.BytesIO(read_stdin()) if file == "-" else file
     try:
@@ -67,7 +69,9 @@ def _describe_picture(file: str) -> dict[str, Any]:
         raise _unreadable(source) from None
     if isinstance(source, io.BytesIO):
         source.seek(0)
-    return {**facts, "settings": read_settings(source)}
+    settings = read_settings(source)
+    foreign = None if settings else read_parameters(source)
+    return {**facts, "settings": settings, **({"foreign_settings": foreign} if foreign else {})}
 
 
 def _unreadable(source: str | io.BytesIO) -> PictureError:

@@ -13,7 +13,8 @@ from typing import Any, Literal
 from PIL import Image
 
 from janus.errors import UsageError
-from janus.metadata import file_name, write_png
+from janus.formats import Format
+from janus.metadata import file_name, write_picture
 
 FinishReason = Literal["stop", "length", "cancelled", "failed"]
 
@@ -27,25 +28,39 @@ class Picture:
     seed: int
     settings: Mapping[str, Any]
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write a PNG that carries the settings; a folder gets a file with a telling name.
+    def save(self, path: str | os.PathLike[str], *, quality: int | None = None) -> Path:
+        """Write a file that carries the settings: PNG, WebP or JPEG, by its name.
+
+        A folder gets a PNG with a telling name. `quality` is 0 to 100, for WebP and JPEG; without
+        one, WebP loses nothing of the picture and JPEG next to nothing.
 
         Raises:
-            UsageError: the name asks for another format than PNG.
+            UsageError: the name asks for another format, or the format cannot have this quality.
             SaveError: the folder does not exist, is full or may not be written to.
         """
         target = Path(path)
         if target.is_dir():
             model, prompt = str(self.settings.get("model", "")), self.settings.get("prompt", "")
             target = target / file_name(model, self.seed, prompt)
-        suffix = target.suffix.lower()
-        if suffix != ".png" and suffix in Image.registered_extensions():
-            raise UsageError(
-                f"Cannot save '{target}': pictures are saved as PNG, which carries their settings.",
-                f"Name it {target.stem}.png, or use .image.save() to save the picture alone.",
-            )
-        write_png(self.image, target, {**self.settings, "seed": self.seed})
+        write_picture(
+            self.image,
+            target,
+            {**self.settings, "seed": self.seed},
+            format=_format_of(target),
+            quality=quality,
+        )
         return target
+
+
+def _format_of(path: Path) -> Format:
+    """PNG for a name that asks for none."""
+    format = Format.of_suffix(path.suffix)
+    if format is None and path.suffix.lower() in Image.registered_extensions():
+        raise UsageError(
+            f"Cannot save '{path}': only PNG, WebP and JPEG files carry their settings.",
+            f"Name it {path.stem}.png, or use .image.save() to save the picture alone.",
+        )
+    return format or Format.PNG
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

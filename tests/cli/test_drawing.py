@@ -70,6 +70,30 @@ def test_file_and_folder(run):
     assert run("draw", "a", "-n", 2, "-o", "out/c.png").lines == ["out/c_1.png", "out/c_2.png"]
 
 
+def test_every_format_carries_its_settings_and_is_drawn_again(run, janus):
+    (drawn,) = janus.draw("a", seed=3, guidance=2.0)
+    for suffix, format in (("png", "PNG"), ("webp", "WEBP"), ("jpg", "JPEG"), ("jpeg", "JPEG")):
+        name = f"a.{suffix}"
+        assert run("draw", "a", "--seed", 3, "--guidance", 2, "-o", name).lines == [name]
+        with Image.open(name) as image:
+            assert image.format == format
+        told = json.loads(run("info", name, "--json").stdout)
+        assert (told["format"], told["settings"]) == (format, {**drawn.settings, "seed": 3})
+        run("draw", "--like", name, "-o", "again.png")
+        assert is_same(Path("again.png"), drawn.image)
+
+
+def test_a_format_for_what_has_no_name(run, janus):
+    first = run("draw", "a", "-n", 2, "--seed", 3, "--format", "webp")
+    assert first.lines == ["small_3_a.webp", "small_4_a.webp"]
+    assert is_same(Image.open(first.lines[0]).convert("RGB"), janus.draw("a", seed=3)[0].image)
+    assert run("draw", "a", "--seed", 3, "--format", "jpeg", "-o", ".").lines == ["small_3_a.jpg"]
+    piped = run("draw", "a", "--seed", 3, "--format", "jpeg", "--quality", 40, "-o", "-")
+    assert Image.open(io.BytesIO(piped.bytes)).format == "JPEG"
+    assert read_settings(io.BytesIO(piped.bytes)) == read_settings("small_3_a.jpg")
+    assert len(piped.bytes) < Path("small_3_a.jpg").stat().st_size
+
+
 def test_other_pictures_are_not_replaced(run):
     first = run("draw", "a", "--seed", 3)
     assert run("draw", "a", "--seed", 3).lines == first.lines == ["small_3_a.png"]
@@ -138,7 +162,10 @@ def test_a_bad_prompt_does_not_stop_the_others(run):
         (["draw", "a", "--guidance", "0.5"], 2, "guidance is 0.5"),
         (["draw", "a", "--from", "x"], 2, "Give one of them"),
         (["draw", "--from", "gone.txt"], 2, "Cannot read"),
-        (["draw", "a", "-o", "a.jpg"], 2, "Name it a.png"),
+        (["draw", "a", "-o", "a.gif"], 2, "Name it a.png, a.webp or a.jpg"),
+        (["draw", "a", "-o", "a.jpg", "--format", "webp"], 2, "the name of a JPEG"),
+        (["draw", "a", "--quality", "50"], 2, "PNG has no quality"),
+        (["draw", "a", "--format", "webp", "--quality", "101"], 2, "0 to 100"),
         (["draw", "a", "-o", "gone/a.png"], 7, "There is no folder"),
         (["draw", "a", "-o", "gone/"], 7, "There is no folder"),
         (["draw", "a", "-o", "gone"], 7, "There is no folder"),

@@ -23,6 +23,31 @@ def test_saved_picture_carries_its_settings(picture, tmp_path, name):
         assert image.format == "PNG"
 
 
+@pytest.mark.parametrize(
+    ("name", "format"), [("heart.webp", "WEBP"), ("heart.jpg", "JPEG"), ("heart.JPEG", "JPEG")]
+)
+def test_the_name_chooses_the_format(picture, tmp_path, name, format):
+    path = picture.save(tmp_path / name)
+    assert read_settings(path) == {**picture.settings, "seed": 7}
+    with Image.open(path) as image:
+        assert image.format == format
+
+
+def test_quality_is_for_formats_that_lose_something(tmp_path):
+    noise = Image.effect_noise((64, 64), 80).convert("RGB")
+    picture = Picture(image=noise, ids=(1,), seed=7, settings={"prompt": "noise"})
+    for suffix in ("webp", "jpg"):
+        sizes = [
+            picture.save(tmp_path / f"{quality}.{suffix}", quality=quality).stat().st_size
+            for quality in (0, 50, 100)
+        ]
+        assert sizes == sorted(set(sizes))
+    with pytest.raises(UsageError, match="never loses"):
+        picture.save(tmp_path / "noise.png", quality=50)
+    with pytest.raises(UsageError, match="0 to 100"):
+        picture.save(tmp_path / "noise.jpg", quality=101)
+
+
 def test_a_folder_gets_a_telling_name(picture, tmp_path):
     path = picture.save(str(tmp_path))
     assert path.parent == tmp_path
@@ -31,8 +56,8 @@ def test_a_folder_gets_a_telling_name(picture, tmp_path):
 
 
 def test_other_formats_and_missing_folders_are_refused(picture, tmp_path):
-    with pytest.raises(UsageError, match="PNG"):
-        picture.save(tmp_path / "heart.jpg")
+    with pytest.raises(UsageError, match="only PNG, WebP and JPEG"):
+        picture.save(tmp_path / "heart.gif")
     with pytest.raises(SaveError):
         picture.save(tmp_path / "nowhere" / "heart.png")
     assert not list(Path(tmp_path).iterdir())

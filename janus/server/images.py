@@ -13,11 +13,13 @@ from fastapi.responses import JSONResponse, Response
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
+from janus.encoding import encode
 from janus.engine.request import ImageRequest
 from janus.errors import UsageError
+from janus.formats import Format, check_quality
 from janus.generation.params import LARGEST_SEED, LARGEST_TOP_K
 from janus.generation.results import Picture
-from janus.metadata import write_png
+from janus.metadata import write_picture
 from janus.server.exchange import KEEP_ALIVE, Context, event, streaming
 from janus.server.service import Service, merged, while_connected
 
@@ -26,7 +28,7 @@ MOST_PARTIALS = 3
 PATIENCE = 10.0  # seconds without a sign, after which proxies may think that all are gone
 MAX_PROMPT = 32_000  # characters
 
-Format = Literal["png", "jpeg", "webp"]
+USUAL_COMPRESSION = 100  # OpenAI's: it takes nothing away
 
 
 class DrawRequest(BaseModel):
@@ -72,10 +74,10 @@ def image_routes(context: Context) -> APIRouter:
 
     async def draw(asked: DrawRequest, http: Request) -> Response:
         begun = time.monotonic()
+        encoding = Encoding(asked.output_format, asked.output_compression)
         requests = await service.read(image_requests, asked, service)
         context.take(http, *requests)
         context.log_contents(http, prompt=asked.prompt)
-        encoding = Encoding(asked.output_format or "png", asked.output_compression)
         num_partials = (asked.partial_images or 0) if asked.stream else 0
         painted = merged(
             [follow(service, asked.prompt, r, num_partials, encoding) for r in requests]
@@ -104,22 +106,22 @@ def image_routes(context: Context) -> APIRouter:
 
 
 class Encoding:
-    """How pictures become bytes."""
+    """How pictures become bytes. Raises `UsageError` for a compression that the format has not."""
 
-    def __init__(self, format: Format, compression: int | None) -> None:
-        self.format: Format = format
-        self.quality = 90 if compression is None else compression
+    def __init__(self, format: Format | None, compression: int | None) -> None:
+        self.format = format or Format.PNG
+        self.quality = None if compression == USUAL_COMPRESSION else compression
+        check_quality(self.format, self.quality)
 
-    def __call__(self, image: Image.Image, settings: dict[str, Any] | None = None) -> str:
-        """In base64. A PNG carries its settings."""
+    def __call__(self, image: Image.Image, settings: dict[str, Any]) -> str:
+        """In base64; the file carries the settings."""
         stream = io.BytesIO()
-        if self.format == "png" and settings is not None:
-            write_png(image, stream, settings)
-        elif self.format == "png":
-            image.save(stream, "PNG")
-        else:
-            image.save(stream, self.format.upper(), quality=self.quality)
+        write_picture(image, stream, settings, format=self.format, quality=self.quality)
         return base64.b64encode(stream.getvalue()).decode()
+
+    def preview(self, image: Image.Image) -> str:
+        """In base64. Nothing draws it again: it carries no settings."""
+        return base64.b64encode(encode(image, self.format, quality=self.quality)).decode()
 
 
 def check_size(size: str | None, side: int) -> None:
@@ -158,7 +160,7 @@ async def follow(
             if num_shown < num_partials and share >= (num_shown + 1) / (num_partials + 1):
                 # Not here: should it be done by now, its pictures are decoded.
                 step = await service.paint(service.janus.draw_step, prompt, ticket)
-                data = await service.paint(encoding, await service.paint(step.preview))
+                data = await service.paint(encoding.preview, await service.paint(step.preview))
                 yield Painted(data=data, partial_index=num_shown)
                 num_shown, last = num_shown + 1, time.monotonic()
             elif time.monotonic() - last > PATIENCE:

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from janus.errors import UsageError
+from janus.formats import Format
 from janus.generation.params import LARGEST_SEED
 from janus.server import chat, images
 from janus.server.exchange import KEEP_ALIVE, Context, event, streaming
@@ -40,7 +41,7 @@ class InputMessage(BaseModel):
 class ImageTool(BaseModel):
     type: Literal["image_generation"]
     size: str | None = Field(default=None, max_length=32)
-    output_format: images.Format | None = None
+    output_format: Format | None = None
     output_compression: int | None = Field(default=None, ge=0, le=100)
     partial_images: int | None = Field(default=None, ge=0, le=images.MOST_PARTIALS)
 
@@ -131,10 +132,10 @@ async def _draw(asked: ResponseRequest, http: Request, context: Context) -> Resp
         temperature=asked.temperature,
         top_p=asked.top_p,
     )
+    encoding = Encoding(tool.output_format, tool.output_compression)
     (request,) = await service.read(images.image_requests, wanted, service)
     context.take(http, request)
     context.log_contents(http, input=asked.model_dump()["input"])
-    encoding = Encoding(tool.output_format or "png", tool.output_compression)
     num_partials = (tool.partial_images or 0) if asked.stream else 0
     painted = images.follow(service, wanted.prompt, request, num_partials, encoding)
     told = _Told(context.model, asked, len(request.prompt))

@@ -1,5 +1,8 @@
 import json
 
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
 from weights.catalog import BUNDLED, CATALOG
 
 
@@ -22,6 +25,16 @@ def test_a_picture_of_others(run, picture):
     assert [line.split()[0] for line in result.lines] == ["file", "format", "size", "settings"]
     assert "40x30" in result.stdout
     assert json.loads(run("info", picture, "--json").stdout)["settings"] is None
+
+
+def test_a_picture_of_another_tool(run):
+    info = PngInfo()
+    info.add_text("parameters", "a girl\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5")
+    Image.new("RGB", (8, 8)).save("a.png", pnginfo=info)
+    assert "written by" in run("info", "a.png").stdout
+    told = json.loads(run("info", "a.png", "--json").stdout)
+    assert told["settings"] is None
+    assert told["foreign_settings"] == {"prompt": "a girl", "seed": 5, "guidance": 7.0}
 
 
 def test_what_is_no_picture(run, tmp_path):

@@ -1,5 +1,7 @@
 """OpenAI's own client against a real server: chat, pictures, models, and typed errors."""
 
+import base64
+import io
 import json
 from typing import Any
 
@@ -128,9 +130,6 @@ def test_pictures(client: openai.OpenAI, tiny: Janus) -> None:
 
 
 def test_a_picture_carries_its_settings(client: openai.OpenAI) -> None:
-    import base64
-    import io
-
     body = {"seed": 3, "guidance": 2, "temperature": 0.5, "top_k": 9}
     reply = client.images.generate(prompt="a dog", size="32x32", extra_body=body)
     assert reply.data is not None
@@ -140,11 +139,27 @@ def test_a_picture_carries_its_settings(client: openai.OpenAI) -> None:
     assert {name: settings[name] for name in body} == body
 
 
-@pytest.mark.parametrize("format", ["jpeg", "webp"])
-def test_other_formats(client: openai.OpenAI, format: Any) -> None:
-    reply = client.images.generate(prompt="a dog", output_format=format, output_compression=50)
-    assert reply.data is not None
-    assert opened(reply.data[0].b64_json or "").format == format.upper()
+@pytest.mark.parametrize("format", ["png", "jpeg", "webp"])
+@pytest.mark.parametrize("compression", [None, 100, 20])
+def test_other_formats(
+    client: openai.OpenAI, tiny: Janus, format: Any, compression: int | None
+) -> None:
+    asked: dict[str, Any] = {"prompt": "a dog", "output_format": format, "extra_body": {"seed": 3}}
+    if compression is not None:
+        asked["output_compression"] = compression
+    if (format, compression) == ("png", 20):
+        with pytest.raises(openai.BadRequestError, match="A PNG has no quality"):
+            client.images.generate(**asked)
+        return
+    reply = client.images.generate(**asked)
+    assert reply.data is not None and reply.output_format == format
+    picture = opened(reply.data[0].b64_json or "")
+    assert picture.format == format.upper()
+    (drawn,) = tiny.draw("a dog", seed=3)
+    is_whole = format != "jpeg" and compression != 20
+    assert (picture.convert("RGB").tobytes() == drawn.image.tobytes()) is is_whole
+    settings = read_settings(io.BytesIO(base64.b64decode(reply.data[0].b64_json or "")))
+    assert settings == {**drawn.settings, "seed": 3}
 
 
 def test_a_picture_as_an_address(client: openai.OpenAI) -> None:
@@ -168,6 +183,23 @@ def test_previews(client: openai.OpenAI, tiny: Janus) -> None:
     assert all(picture.size == (32, 32) for picture in pictures)
     assert len({picture.tobytes() for picture in pictures}) == 4
     assert pictures[-1].tobytes() == tiny.draw("a dog", seed=1)[0].image.tobytes()
+
+
+@pytest.mark.parametrize("format", ["jpeg", "webp"])
+def test_previews_have_the_format_of_the_picture(client: openai.OpenAI, format: Any) -> None:
+    events = list(
+        client.images.generate(
+            prompt="a dog",
+            stream=True,
+            partial_images=2,
+            output_format=format,
+            output_compression=60,
+        )
+    )
+    assert [event.output_format for event in events] == [format] * 3
+    assert [opened(event.b64_json).format for event in events] == [format.upper()] * 3
+    settings = [read_settings(io.BytesIO(base64.b64decode(event.b64_json))) for event in events]
+    assert [told and told["prompt"] for told in settings] == [None, None, "a dog"]
 
 
 def test_several_streamed_pictures(running: Running, tiny: Janus) -> None:

@@ -74,6 +74,17 @@ def test_a_picture(client: openai.OpenAI, tiny: Janus) -> None:
     assert opened(call.result or "").tobytes() == tiny.draw("a dog", seed=4)[0].image.tobytes()
 
 
+def test_a_picture_of_another_format(client: openai.OpenAI, tiny: Janus) -> None:
+    tools: Any = [{"type": "image_generation", "output_format": "webp"}]
+    reply = client.responses.create(
+        model="tiny", input="a dog", tools=tools, extra_body={"seed": 4}
+    )
+    picture = opened(reply.output[0].result)  # pyright: ignore
+    assert picture.format == "WEBP"
+    drawn = tiny.draw("a dog", seed=4)[0].image
+    assert picture.convert("RGB").tobytes() == drawn.tobytes()
+
+
 def test_a_streamed_picture(client: openai.OpenAI, tiny: Janus) -> None:
     events = list(
         client.responses.create(
@@ -116,6 +127,7 @@ def test_the_tool_may_be_declined(client: openai.OpenAI, tiny: Janus) -> None:
         ({"previous_response_id": "resp_1"}, "previous_response_id"),
         ({"tools": [{"type": "web_search"}]}, "tools.0.type"),
         ({"tools": [{"type": "image_generation", "size": "9x9"}]}, "does not draw 9x9"),
+        ({"tools": [{"type": "image_generation", "output_compression": 50}]}, "has no quality"),
     ],
 )
 def test_wrong_requests(client: openai.OpenAI, change: dict[str, Any], told: str) -> None:

@@ -18,6 +18,7 @@ import platformdirs
 from starlette.middleware import Middleware
 
 from janus.errors import ServerError, UsageError
+from janus.formats import Format
 from webui import ask_layout, draw_layout, header, library_layout, markup, page_language, theme
 from webui.about_tab import about_tab
 from webui.ask_events import AskEvents
@@ -30,6 +31,7 @@ from webui.library_key import library_key
 from webui.loader import Loading, ModelLoader, holding, pretrained
 from webui.models_tab import models_tab
 from webui.picture_actions import PictureActions
+from webui.remembered import remember
 from webui.texts import text, translations
 
 if TYPE_CHECKING:
@@ -77,6 +79,7 @@ def build(
             with gr.Tab(text("draw.tab"), id="draw"):
                 draw = draw_layout.lay_out()
                 DrawEvents(draw, loader, libraries, key)
+                remember(page, draw.format, name="janus-format", known=list(Format))
             with gr.Tab(text("ask.tab"), id="ask"):
                 ask = ask_layout.lay_out()
                 AskEvents(ask, loader, tabs, draw.prompt)

@@ -4,7 +4,8 @@ Finished pictures are shown as the files that we wrote, because those carry thei
 gallery is left alone until then.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import gradio as gr
 from gradio.components import Component
 
 from janus.errors import SaveError
+from janus.formats import Format
 from webui import markup
 from webui.draw_layout import DrawLayout
 from webui.drawing import Frame, frames
@@ -28,7 +30,6 @@ from webui.events import (
     is_stopping,
 )
 from webui.libraries import Libraries
-from webui.library import Library
 from webui.loader import ModelLoader
 from webui.words import Words, words_of
 
@@ -40,6 +41,7 @@ _SAY_IF_STOPPED = f"""(stop, progress) => {is_stopping("stop")}
     ? {in_page_language(lambda words: markup.note(words("draw.stopped")))} : progress"""
 
 Drawn = list[tuple[str, str]]
+Keep = Callable[[Sequence["Picture"]], list[str]]  # pictures become paths
 
 
 class DrawEvents:
@@ -59,6 +61,7 @@ class DrawEvents:
         seed: str,
         guidance: float,
         temperature: float,
+        format: str,
         drawn: Drawn,
         key: str | None,
         request: gr.Request,
@@ -66,16 +69,17 @@ class DrawEvents:
         words, library = words_of(request), self.libraries.of(key)
         settings = {"count": count, "guidance": guidance, "temperature": temperature}
         settings["seed"] = _whole_number(seed)
+        keep = partial(library.add, format=Format(format))
         with errors_as(toast(words)):
             try:
                 yield self.buttons.begun()
-                yield from self._draw(words, library, prompt, settings, drawn)
+                yield from self._draw(words, keep, prompt, settings, drawn)
             except Exception:
                 yield {self.page.progress: markup.note("")}
                 raise
 
     def _draw(
-        self, words: Words, library: Library, prompt: str, settings: dict[str, Any], drawn: Drawn
+        self, words: Words, keep: Keep, prompt: str, settings: dict[str, Any], drawn: Drawn
     ) -> Iterator[Update]:
         for _ in self.loader.waiting():
             for name in ("guidance", "temperature"):
@@ -88,7 +92,7 @@ class DrawEvents:
             if frame.pictures is not None:
                 yield {self.page.progress: _finished(words, frame, frame.pictures)}
                 try:
-                    paths = library.add(frame.pictures)
+                    paths = keep(frame.pictures)
                 except SaveError as error:  # they stay on the stage
                     warn(error, words)
                 else:
@@ -122,7 +126,7 @@ class DrawEvents:
         drawing = gr.on(
             triggers,
             self.draw,
-            inputs=[*page.settings, page.drawn, self.key],
+            inputs=[*page.settings, page.format, page.drawn, self.key],
             outputs=[page.stage, page.progress, page.drawn, page.stop],
             **ENGINE,
         )

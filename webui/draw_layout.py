@@ -7,12 +7,14 @@ import gradio as gr
 from gradio.components import Component
 from gradio.i18n import I18nData
 
+from janus.formats import Format
 from janus.generation.params import DrawParams
 from webui import markup
 from webui.sliders import slider
 from webui.texts import text
 
 COUNTS = [1, 2, 4, 8]
+FORMATS = [("PNG", Format.PNG), ("WebP", Format.WEBP), ("JPEG", Format.JPEG)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,7 @@ class DrawLayout:
     stop: gr.Button
     guidance: gr.Slider
     temperature: gr.Slider
+    format: gr.Radio  # of the files
     stage: gr.Image
     progress: gr.HTML
     gallery: gr.Gallery
@@ -109,6 +112,13 @@ def _controls() -> dict:
     with gr.Accordion(text("draw.more"), open=False):
         guidance = slider(DrawParams, "guidance", text("draw.guidance"), step=0.5)
         temperature = slider(DrawParams, "temperature", text("draw.temperature"), step=0.05)
+        format = gr.Radio(
+            FORMATS,
+            value=Format.PNG,
+            label=text("draw.format"),
+            info=text("draw.format.info"),
+            elem_id="format",
+        )
     return {
         "prompt": prompt,
         "examples": chips,
@@ -118,6 +128,7 @@ def _controls() -> dict:
         "stop": stop,
         "guidance": guidance,
         "temperature": temperature,
+        "format": format,
     }
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from janus.formats import Format
 from webui.library import Library, mark
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ class _Noted(Library):
         super().__init__(folder)
         self._files = files
 
-    def add(self, pictures: Iterable["Picture"]) -> list[str]:
-        paths = super().add(pictures)
+    def add(self, pictures: Iterable["Picture"], *, format: Format = Format.PNG) -> list[str]:
+        paths = super().add(pictures, format=format)
         self._files.update(paths, (str(mark(Path(path))) for path in paths))
         return paths
 

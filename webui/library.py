@@ -1,7 +1,7 @@
 """What somebody has drawn, kept as files that carry their own settings.
 
 In: drawn pictures. Out: their paths, and later whatever of them is looked for. There is no
-database: a folder of PNGs is the whole truth, a picture is starred by an empty file beside it, and
+database: a folder of files is the whole truth, a picture is starred by an empty file beside it, and
 what is added or removed by other programs is simply seen. Knows no Gradio.
 """
 
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from janus.errors import PictureError, SaveError
+from janus.formats import Format
 from janus.metadata import file_name, read_settings
 
 if TYPE_CHECKING:
@@ -49,14 +50,14 @@ class Library:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def add(self, pictures: Iterable["Picture"]) -> list[str]:
-        """Writes PNGs and returns their paths. The same picture is not kept twice.
+    def add(self, pictures: Iterable["Picture"], *, format: Format = Format.PNG) -> list[str]:
+        """Writes files and returns their paths. The same picture is not kept twice in a format.
 
         Raises `SaveError` where there is no room, or no right to write.
         """
         with _explained(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            return [str(self._add(picture)) for picture in pictures]
+            return [str(self._add(picture, format)) for picture in pictures]
 
     def entries(self, query: str = "", *, only_starred: bool = False) -> list[Entry]:
         """The newest first."""
@@ -84,17 +85,18 @@ class Library:
         """A zip file with these pictures, in a new folder at `place`."""
         with _explained(place):
             target = Path(tempfile.mkdtemp(dir=place)) / "janus.zip"
-            # Stored: PNGs are packed already.
+            # Stored: pictures are packed already.
             with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
                 for path in filter(self.find, paths):
                     archive.write(path, Path(path).name)
         return str(target)
 
-    def _add(self, picture: "Picture") -> Path:
+    def _add(self, picture: "Picture", format: Format) -> Path:
         settings = {**picture.settings, "seed": picture.seed}
-        name = Path(file_name(str(settings.get("model", "")), picture.seed, settings["prompt"]))
+        model = str(settings.get("model", ""))
+        name = Path(file_name(model, picture.seed, settings["prompt"], format))
         for number in count(1):
-            path = self.folder / (name if number == 1 else f"{name.stem}-{number}.png")
+            path = self.folder / (name if number == 1 else f"{name.stem}-{number}{name.suffix}")
             try:
                 path.open("xb").close()  # so that nobody else takes the name
             except FileExistsError:
@@ -113,7 +115,9 @@ class Library:
         if not self.folder.is_dir():
             return []
         dated = []
-        for path in self.folder.glob("*.png"):
+        for path in self.folder.iterdir():
+            if Format.of_suffix(path.suffix) is None:
+                continue
             with contextlib.suppress(OSError):  # deleted in the meantime
                 dated.append((path.stat().st_mtime_ns, path))
         return [path for _, path in sorted(dated, reverse=True)]

@@ -56,19 +56,27 @@ class PictureActions:
         """All settings of a picture; says so in a toast, and what may come out differently."""
         restored, page = Restored.read(path), self.page
         said = [words("restored")]
-        if restored.model != self.loader.state.name:
+        if restored.model is None:
+            said.append(words("restored.foreign"))
+        elif restored.model != self.loader.state.name:
             said.append(words("restored.model", model=restored.model))
         if restored.unknown:
             said.append(words("restored.unknown", names=", ".join(restored.unknown)))
+        if restored.had_negative_prompt:
+            said.append(words("restored.negative"))
         gr.Info(escape(" ".join(said)))
-        return {
+        seed = restored.params.seed
+        update: Update = {
             page.prompt: restored.prompt,
             page.count: 1,
-            page.seed: str(restored.params.seed),
-            page.guidance: restored.params.guidance,
-            page.temperature: restored.params.temperature,
+            page.seed: "" if seed is None else str(seed),
             self.tabs: gr.Tabs(selected="draw"),
         }
+        if "guidance" not in restored.missing:
+            update[page.guidance] = restored.params.guidance
+        if "temperature" not in restored.missing:
+            update[page.temperature] = restored.params.temperature
+        return update
 
     def use_all(self, path: str, request: gr.Request) -> Update:
         words = words_of(request)

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from janus.errors import SaveError
+from janus.formats import Format
 from janus.generation.results import Picture
 from janus.metadata import read_settings
 from janus.pipeline import Janus
@@ -54,6 +55,23 @@ def test_the_same_picture_is_kept_once_and_others_keep_their_names(
         "tiny_7_two-red-hearts-2.png",
     ]
     assert [(read_settings(path) or {})["guidance"] for path in paths[:2]] == [3.0, 1.0]
+
+
+def test_every_format_is_kept_and_found(library: Library, pictures: list[Picture], tmp_path: Path):
+    first = pictures[:1]
+    other = replace(first[0], settings={**first[0].settings, "guidance": 1.0})
+    paths = [path for format in Format for path in library.add(first, format=format)]
+    assert library.add(first, format=Format.WEBP) == paths[1:2]
+    paths += library.add([other], format=Format.WEBP)
+    assert [Path(path).name for path in paths] == [
+        "tiny_7_two-red-hearts.png",
+        "tiny_7_two-red-hearts.webp",
+        "tiny_7_two-red-hearts.jpg",
+        "tiny_7_two-red-hearts-2.webp",
+    ]
+    assert {str(entry.path) for entry in library.entries("hearts")} == set(paths)
+    with zipfile.ZipFile(library.archive(paths, tmp_path)) as archive:
+        assert archive.namelist() == [Path(path).name for path in paths]
 
 
 def test_many_at_once_lose_nothing(library: Library, pictures: list[Picture]):

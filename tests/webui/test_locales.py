@@ -32,7 +32,13 @@ GRAMMAR = {
 # What a visitor of the page can reach. `webui/app.py` speaks to the terminal.
 REACHED = (
     *("vision/pixels.py", "vision/source.py", "janus/generation/params.py", "janus/errors.py"),
-    *("janus/pipeline.py", "janus/metadata.py", "weights/hub.py", "weights/catalog.py"),
+    *(
+        "janus/pipeline.py",
+        "janus/metadata.py",
+        "janus/encoding.py",
+        "weights/hub.py",
+        "weights/catalog.py",
+    ),
     *(f"janus/engine/{name}.py" for name in ("request", "engine", "scheduler", "budget", "worker")),
     *(f"janus/prompts/{path.name}" for path in (ROOT / "janus/prompts").glob("*.py")),
     *(f"webui/{path.name}" for path in (ROOT / "webui").glob("*.py") if path.name != "app.py"),

@@ -98,6 +98,8 @@ class DrawEvents:
         said = [words("draw.row", row=frame.row, rows=frame.rows)]
         if frame.seconds_left is not None:
             said.append(words("draw.left", seconds=words.duration(frame.seconds_left)))
+        if frame.held_back:
+            said.append(words("draw.apart"))
         update: Update = {self.page.progress: markup.bar(frame.fraction, " · ".join(said))}
         return update if frame.preview is None else update | {self.page.stage: frame.preview}
 
@@ -145,7 +147,10 @@ class DrawEvents:
 def _finished(words: Words, frame: Frame, pictures: Sequence["Picture"]) -> str:
     width, height = pictures[0].image.size
     seconds = words.duration(frame.seconds)
-    return markup.note(words("draw.finished", seconds=seconds, width=width, height=height))
+    said = [words("draw.finished", seconds=seconds, width=width, height=height)]
+    if frame.held_back:
+        said.append(words("draw.apart"))
+    return markup.note(" · ".join(said))
 
 
 def _show(drawn: Drawn, opened: str | None) -> tuple[gr.Gallery, gr.Row, str | None]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from janus.generation.results import Picture
 
 LARGEST_GALLERY = 60
+LONGEST_SEED = 30  # digits; Python reads no number of thousands of them
 _SAY_IF_STOPPED = f"""(stop, progress) => {is_stopping("stop")}
     ? {in_page_language(lambda words: markup.note(words("draw.stopped")))} : progress"""
 
@@ -176,4 +177,4 @@ def _close(drawn: Drawn) -> tuple[None, str | None]:
 def _whole_number(typed: str) -> int | str | None:
     """What was typed as a number, or as it is: the model says what is wrong with it."""
     typed = typed.strip()
-    return int(typed) if typed.isdecimal() else typed or None
+    return int(typed) if typed.isdecimal() and len(typed) < LONGEST_SEED else typed or None

@@ -9,8 +9,8 @@
       return;
     }
   };
-  new MutationObserver(() => document.querySelectorAll(".toast-text").forEach(translate)).observe(
-    document.documentElement,
-    { childList: true, characterData: true, subtree: true },
-  );
+  const translateAll = () =>
+    document.querySelectorAll("[data-testid=toast-text]").forEach(translate);
+  const all = { childList: true, characterData: true, subtree: true };
+  new MutationObserver(translateAll).observe(document.documentElement, all);
 }

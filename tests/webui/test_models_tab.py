@@ -13,6 +13,7 @@ import pytest
 from tests.webui.conftest import Open, free_port
 from tests.webui.test_app import LAUNCH, ROOT
 from tests.webui.test_browser import draw, finish
+from tests.webui.test_space_live import wait_for_model
 from tests.weights.test_hub import Hub, serving
 
 pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
@@ -51,7 +52,9 @@ def studio_with_hub(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory)
             text=True,
         )
         assert process.stderr and "http" in process.stderr.readline()
-        yield f"http://127.0.0.1:{port}/"
+        address = f"http://127.0.0.1:{port}/"
+        wait_for_model(address)
+        yield address
         process.kill()
         process.wait()
 

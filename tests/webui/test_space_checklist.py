@@ -48,6 +48,8 @@ from webui.space.zero import ZeroJanus
 from webui.words import words_in
 from weights import catalog
 
+Work = Callable[..., Iterator[Any]]
+
 QUOTA = "You have exceeded your GPU quota. <a href='/login'>Sign in</a>"
 
 
@@ -75,7 +77,15 @@ def test_nothing_runs_until_somebody_asks(tiny: Janus, cache: Path):
         for module in (tiny.model, tiny.model.vqmodel)
     ]
     asked: list[Any] = []
-    zero = ZeroJanus(tiny, lambda **options: lambda work: lambda *given: asked.append(given))
+
+    def noting(work: Work) -> Work:
+        def run(*arguments: Any) -> Iterator[Any]:
+            asked.append(arguments)
+            return work(*arguments)
+
+        return run
+
+    zero = ZeroJanus(tiny, lambda **_: noting)
     page = build(zero, in_small_space=True)
     serve(page, host="127.0.0.1", port=free_port())
     page.close(verbose=False)
@@ -88,6 +98,7 @@ def test_what_visitors_draw_leaves_the_disk_after_a_day(tiny: Janus, cache: Path
     page = build(tiny)
     assert page.delete_cache == (3600, 24 * 3600)
     [draw] = [e.fn for e in page.fns.values() if (e.name, e.api_visibility) == ("draw", "public")]
+    assert draw
     [file] = draw("a dog", seed=1)
     path = Path(file.path)
     delete_files_created_by_app(page, age=24 * 3600)
@@ -99,16 +110,13 @@ def test_what_visitors_draw_leaves_the_disk_after_a_day(tiny: Janus, cache: Path
 def test_a_spent_quota_is_told_in_zero_gpus_own_words(tiny: Janus):
     refusal = gr.Error(QUOTA, title="ZeroGPU quota exceeded")
 
-    def refusing(duration: Callable[..., float]) -> Callable[..., Any]:
-        def decorate(work: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
-            def run(*arguments: Any) -> Iterator[Any]:
-                raise refusal
+    def refusing(work: Work) -> Work:
+        def run(*arguments: Any) -> Iterator[Any]:
+            raise refusal
 
-            return run
+        return run
 
-        return decorate
-
-    zero = ZeroJanus(tiny, refusing)
+    zero = ZeroJanus(tiny, lambda **_: refusing)
     with pytest.raises(gr.Error) as caught, errors_as(toast(words_in("es"))):
         list(frames(zero, "a dog"))
     assert caught.value is refusal and QUOTA in str(refusal)

@@ -23,11 +23,10 @@ def script() -> str:
 
 def _phrases(words: Words) -> dict[str, str]:
     """What is said in place of which phrase; gaps are filled by groups of that name."""
-    named = {name: f"{{{name}}}" for name in ("names", "size")}
+    # Gradio calls megabytes Mb.
+    too_large = words("toast.large", names="{names}", size="{size}")
     return {
-        r"^File\(s\) exceed .* size of (?<size>[^:]+): (?<names>.+)$": words(
-            "toast.large", **named
-        ),
+        r"^File\(s\) exceed .* size of (?<size>[\d.]+) \w+: (?<names>.+)$": too_large,
         r"^(Queue is full|This application is currently busy)": words("toast.busy"),
         r"^Connection (errored out|to the server was lost)": words("toast.lost"),
     }

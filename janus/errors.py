@@ -6,6 +6,9 @@ for the server. `vision` and `weights` raise small errors of their own; `as_janu
 
 from typing import ClassVar
 
+# PyTorch has a class of its own for GPUs only.
+_OF_THE_CPU = "DefaultCPUAllocator: "
+
 
 class JanusError(Exception):
     """Something went wrong. `message` says what, `hint` says what to do."""
@@ -113,10 +116,16 @@ def as_janus_error(error: BaseException) -> JanusError | None:
         return UsageError(error.message, error.hint)
     if isinstance(error, WeightsError):
         return WeightsMissingError(error.message, error.hint)
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    if is_out_of_memory(error):
         return OutOfMemoryError(
             "Not enough memory.", "Ask for fewer pictures at once, or use a smaller model."
         )
     if isinstance(error, KeyboardInterrupt):
         return Cancelled("Stopped.")
     return None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether there was too little memory, by whatever Python and PyTorch call it."""
+    is_named_so = type(error).__name__ == "OutOfMemoryError"
+    return isinstance(error, MemoryError) or is_named_so or _OF_THE_CPU in str(error)

@@ -271,6 +271,7 @@ class Janus:
             total=ticket.total_steps,
             make_preview=lambda: vision.preview.contact_sheet(self.previews(ticket)),
             pictures=self._pictures(prompt, ticket) if done else None,
+            held_back=ticket.held_back,
         )
 
     def previews(self, ticket: Ticket) -> list[Image.Image]:

@@ -12,12 +12,14 @@ import torch
 from PIL import Image
 
 from janus import Janus, JanusError
+from janus.engine.shared import SharedEngine
 from janus.errors import (
     ContextError,
     OutOfMemoryError,
     PictureError,
     UsageError,
     WeightsMissingError,
+    as_janus_error,
 )
 from janus.metadata import read_settings
 from janus.model.quantized import pack_quantized
@@ -226,3 +228,34 @@ def test_a_drawing_that_fails_says_why(tiny: Janus):
             tiny.draw("a dog")
     finally:
         full.remove()
+
+
+def test_with_little_memory_the_same_pictures_come_one_after_another(
+    tiny: Janus, monkeypatch: pytest.MonkeyPatch
+):
+    wanted = [picture.ids for picture in tiny.draw("a dog", count=3, seed=5)]
+    new_cache = tiny.model.language_model.new_cache
+
+    def small_cache(num_slots: int, length: int):
+        if num_slots > 2:
+            raise torch.OutOfMemoryError("full")
+        return new_cache(num_slots, length)
+
+    monkeypatch.setattr(tiny.model.language_model, "new_cache", small_cache)
+    shared = SharedEngine(
+        tiny.model, context=tiny.template.context, placeholder_id=tiny.tokenizer.special.image
+    )
+    monkeypatch.setattr(tiny, "engine", shared)
+    *_, last = tiny.draw_stream("a dog", count=3, seed=5)
+    assert last.held_back and last.pictures
+    assert [picture.ids for picture in last.pictures] == wanted
+    *_, last = tiny.draw_stream("a dog", seed=5)
+    assert not last.held_back
+
+
+def test_too_little_memory_is_known_by_all_its_names():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert isinstance(as_janus_error(caught.value), OutOfMemoryError)
+    assert isinstance(as_janus_error(torch.OutOfMemoryError("full")), OutOfMemoryError)
+    assert as_janus_error(RuntimeError("broken")) is None

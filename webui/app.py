@@ -19,7 +19,16 @@ from starlette.middleware import Middleware
 
 from janus.errors import ServerError, UsageError
 from janus.formats import Format
-from webui import ask_layout, draw_layout, header, library_layout, markup, page_language, theme
+from webui import (
+    ask_layout,
+    draw_layout,
+    header,
+    library_layout,
+    markup,
+    page_language,
+    theme,
+    toasts,
+)
 from webui.about_tab import about_tab
 from webui.ask_events import AskEvents
 from webui.draw_events import DrawEvents
@@ -161,7 +170,8 @@ def look() -> dict[str, Any]:
         "theme": theme.make(),
         "css_paths": [HERE / "style.css"],
         # Not as `js`, which Gradio runs some time after the page can be used.
-        "head": f"<script>{(HERE / 'keys.js').read_text(encoding='utf-8')}</script>",
+        "head": f"<script>{(HERE / 'keys.js').read_text(encoding='utf-8')}</script>"
+        f"<script>{toasts.script()}</script>",
         "i18n": translations(),
         "favicon_path": HERE / "icon.png",
         "pwa": True,

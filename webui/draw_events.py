@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from janus.generation.results import Picture
 
 LARGEST_GALLERY = 60
+LONGEST_SEED = 30  # digits; Python reads no number of thousands of them
 _SAY_IF_STOPPED = f"""(stop, progress) => {is_stopping("stop")}
     ? {in_page_language(lambda words: markup.note(words("draw.stopped")))} : progress"""
 
@@ -102,6 +103,8 @@ class DrawEvents:
         said = [words("draw.row", row=frame.row, rows=frame.rows)]
         if frame.seconds_left is not None:
             said.append(words("draw.left", seconds=words.duration(frame.seconds_left)))
+        if frame.held_back:
+            said.append(words("draw.apart"))
         update: Update = {self.page.progress: markup.bar(frame.fraction, " · ".join(said))}
         return update if frame.preview is None else update | {self.page.stage: frame.preview}
 
@@ -149,7 +152,10 @@ class DrawEvents:
 def _finished(words: Words, frame: Frame, pictures: Sequence["Picture"]) -> str:
     width, height = pictures[0].image.size
     seconds = words.duration(frame.seconds)
-    return markup.note(words("draw.finished", seconds=seconds, width=width, height=height))
+    said = [words("draw.finished", seconds=seconds, width=width, height=height)]
+    if frame.held_back:
+        said.append(words("draw.apart"))
+    return markup.note(" · ".join(said))
 
 
 def _show(drawn: Drawn, opened: str | None) -> tuple[gr.Gallery, gr.Row, str | None]:
@@ -175,4 +181,4 @@ def _close(drawn: Drawn) -> tuple[None, str | None]:
 def _whole_number(typed: str) -> int | str | None:
     """What was typed as a number, or as it is: the model says what is wrong with it."""
     typed = typed.strip()
-    return int(typed) if typed.isdecimal() else typed or None
+    return int(typed) if typed.isdecimal() and len(typed) < LONGEST_SEED else typed or None

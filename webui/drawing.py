@@ -32,6 +32,7 @@ class Frame:
     seconds_left: float | None
     preview: "Image | None" = None
     pictures: "tuple[Picture, ...] | None" = None
+    held_back: bool = False  # memory did not suffice for all of it at once
 
 
 def frames(model: "Janus", prompt: str, **settings: Any) -> Generator[Frame]:
@@ -70,6 +71,7 @@ class _Clock:
             seconds_left=self._left(step.fraction),
             preview=preview,
             pictures=step.pictures,
+            held_back=step.held_back,
         )
 
     def _left(self, fraction: float) -> float | None:

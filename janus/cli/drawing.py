@@ -78,10 +78,13 @@ def draw_portions(
         count = min(portion, params.count - done)
         now = {"count": count, "seed": (seed + done) % (LARGEST_SEED + 1)}
         pictures: tuple[Picture, ...] = ()
+        held_back = False
         with messages.progress("Drawing") as show:
             for step in janus.draw_stream(prompt, **settings | now):
                 show((done + step.fraction * count) / params.count)
-                pictures = step.pictures or ()
+                pictures, held_back = step.pictures or (), step.held_back
+        if held_back:
+            messages.note("Memory was too small for all at once: drawn one after another.")
         yield list(pictures)
 
 

@@ -24,7 +24,7 @@ from janus.engine.request import (
 from janus.engine.runner import Runner
 from janus.engine.scheduler import Scheduler, slots_of, units
 from janus.engine.windows import Windows
-from janus.errors import ContextError, UsageError, as_janus_error
+from janus.errors import ContextError, UsageError, as_janus_error, is_out_of_memory
 from janus.generation.results import FinishReason
 from janus.model.model import JanusModel
 from janus.prompts.batch import Prompt
@@ -101,7 +101,9 @@ class Engine:
         """New ids for every running sequence. A failure ends the tickets behind it, not the engine.
 
         Where some sequences are new, the failure is theirs: the others have lost nothing, and
-        simply repeat the step. Recorded passes are read a step later: a step may bring nothing.
+        simply repeat the step. Where it was for lack of memory, the new ones wait first, and fail
+        only if they do not fit alone. Recorded passes are read a step later: a step may bring
+        nothing.
         """
         self.scheduler.admit()
         running = self.scheduler.running
@@ -110,8 +112,7 @@ class Engine:
         try:
             chosen = self.runner.step(self.windows.choose(running))
         except Exception as error:
-            logging.getLogger(__name__).exception("a step failed")
-            events = self._fail([s for s in running if not s.ids] or running, error)
+            events = self._recover([s for s in running if not s.ids] or running, error)
         else:
             events = _record(chosen)
         self.scheduler.release_finished()
@@ -152,6 +153,14 @@ class Engine:
             for ticket in tickets:
                 self.cancel(ticket)
         raise_errors(tickets)
+
+    def _recover(self, sequences: list[Sequence], error: Exception) -> list[Event]:
+        log, is_new = logging.getLogger(__name__), not sequences[0].ids
+        if is_new and is_out_of_memory(error) and self.scheduler.hold_back(sequences):
+            log.warning("too little memory for all at once: %d have to wait", len(sequences))
+            return []
+        log.exception("a step failed")
+        return self._fail(sequences, error)
 
     def _fail(self, sequences: list[Sequence], error: Exception) -> list[Event]:
         # Without its traceback, whose frames would keep the tensors of the failed step alive.

@@ -168,6 +168,7 @@ class Ticket:
         self.error: Exception | None = None
         self.admitted_at: float | None = None  # by time.monotonic: the first of its sequences
         self.generator: torch.Generator | None = None  # of a reference drawing, once it runs
+        self.held_back = False  # had to wait for lack of memory, wholly or in part
         if isinstance(request, TextRequest):
             self.sequences = (_answer(self, request),)
         else:

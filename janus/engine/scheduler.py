@@ -1,11 +1,13 @@
 """Who runs next: waiting sequences in, running sequences with cache slots out.
 
 First come, first served, and nobody overtakes: a sequence that needs two slots is not starved by
-later ones that need one. Slots are given at admission and taken back at the end. Runs nothing.
+later ones that need one. Slots are given at admission and taken back at the end; where memory did
+not suffice for all of them, fewer are given until everything is done. Runs nothing.
 """
 
 import time
 from collections import deque
+from collections.abc import Sequence as Many
 from heapq import heappop, heappush
 
 from janus.engine.request import Sequence, Ticket
@@ -20,6 +22,7 @@ class Scheduler:
         self.waiting: deque[Unit] = deque()
         self.running: list[Sequence] = []
         self._free = list(range(num_slots))  # a heap
+        self._most = num_slots  # that are given out, while memory is short
 
     @property
     def num_free(self) -> int:
@@ -33,29 +36,56 @@ class Scheduler:
 
         The lowest ones that are free, in ascending order: rows that begin together lie together.
         """
-        while self.waiting and slots_of(self.waiting[0]) <= self.num_free:
+        while self.waiting and self._fits(slots_of(self.waiting[0])):
             for sequence in self.waiting.popleft():
                 sequence.slots = tuple(heappop(self._free) for _ in range(sequence.num_slots))
                 self.running.append(sequence)
                 sequence.ticket.admitted_at = sequence.ticket.admitted_at or time.monotonic()
 
+    def hold_back(self, newcomers: Many[Sequence]) -> bool:
+        """For lack of memory, lets sequences without ids wait again, in front of all others.
+
+        From then on fewer run at once. False where one unit ran alone, which no waiting helps.
+        """
+        others = [s for s in self.running if s not in newcomers]
+        again = list(dict.fromkeys(_unit_of(sequence) for sequence in newcomers))
+        if not others and len(again) < 2:
+            return False
+        self._most = max(slots_of(others), slots_of(self.running) // 2)
+        self._take_back(newcomers)
+        self.running = others
+        self.waiting.extendleft(reversed(again))
+        for sequence in newcomers:
+            sequence.ticket.held_back = True
+        return True
+
     def release_finished(self) -> None:
         """Takes back the slots of running sequences that ended, and forgets waiting ones."""
-        for sequence in self.running:
-            if sequence.finish_reason:
-                for slot in sequence.slots:
-                    heappush(self._free, slot)
-                sequence.slots = ()
+        self._take_back([s for s in self.running if s.finish_reason])
         self.running = [s for s in self.running if not s.finish_reason]
         self.waiting = deque(unit for unit in self.waiting if not unit[0].finish_reason)
+        if not self.running and not self.waiting:
+            self._most = self.num_slots
+
+    def _fits(self, num_slots: int) -> bool:
+        given = slots_of(self.running)
+        return num_slots <= self.num_free and (not given or given + num_slots <= self._most)
+
+    def _take_back(self, sequences: Many[Sequence]) -> None:
+        for sequence in sequences:
+            for slot in sequence.slots:
+                heappush(self._free, slot)
+            sequence.slots = ()
 
 
 def units(ticket: Ticket) -> list[Unit]:
     """One a sequence; the pictures of a reference drawing share a generator and stay together."""
-    if ticket.sequences[0].is_reference:
-        return [ticket.sequences]
-    return [(sequence,) for sequence in ticket.sequences]
+    return list(dict.fromkeys(map(_unit_of, ticket.sequences)))
 
 
-def slots_of(unit: Unit) -> int:
-    return sum(sequence.num_slots for sequence in unit)
+def slots_of(sequences: Many[Sequence]) -> int:
+    return sum(sequence.num_slots for sequence in sequences)
+
+
+def _unit_of(sequence: Sequence) -> Unit:
+    return sequence.ticket.sequences if sequence.is_reference else (sequence,)

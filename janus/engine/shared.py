@@ -1,7 +1,7 @@
 """One engine that several threads use: whoever waits for a step makes it, for everybody.
 
 Requests in, their tickets out, step by step. The engine is made when the first request comes, and
-made larger when one comes that does not fit.
+made larger when one comes that does not fit, as far as there is memory.
 """
 
 import threading
@@ -12,10 +12,12 @@ from contextlib import closing
 
 from janus.engine.engine import Engine
 from janus.engine.request import ImageRequest, TextRequest, Ticket, all_done, num_steps
+from janus.errors import is_out_of_memory
 from janus.model.model import JanusModel
 
 MAX_SLOTS = 32
 FEWEST_SLOTS = 4
+SLOTS_OF_A_PICTURE = 2
 LENGTH_UNIT = 256  # positions; the length of a slot is a multiple
 
 
@@ -42,7 +44,10 @@ class SharedEngine:
         """
         with self._lock:
             engine = self._engine_for(requests)
-            steps = engine.run_all(engine.submit_all(requests))
+            tickets = engine.submit_all(requests)
+            for ticket in tickets:
+                ticket.held_back = engine.num_slots < min(ticket.request.num_rows, MAX_SLOTS)
+            steps = engine.run_all(tickets)
         seen = 0
         try:
             while True:
@@ -68,10 +73,26 @@ class SharedEngine:
             while old.has_work:  # others finish first
                 old.step()
             slots, length = max(slots, old.num_slots), max(length, old.length)
-        self.engine = Engine(
-            self.model, num_slots=slots, length=length, placeholder_id=self.placeholder_id
-        )
+        self.engine = old = None  # its memory may be needed
+        self.engine = self._largest(slots, length, fewest=self._fewest(requests))
         return self.engine
+
+    def _largest(self, slots: int, length: int, *, fewest: int) -> Engine:
+        """With as many of the slots as there is memory for; what has none then waits for one."""
+        while True:
+            try:
+                return Engine(
+                    self.model, num_slots=slots, length=length, placeholder_id=self.placeholder_id
+                )
+            except Exception as error:
+                if slots <= fewest or not is_out_of_memory(error):
+                    raise
+            slots = max(slots // 2, fewest)
+
+    def _fewest(self, requests: Many[TextRequest | ImageRequest]) -> int:
+        """Slots without which nothing of them can run."""
+        whole = [request.num_rows for request in requests if request.is_whole]
+        return max([SLOTS_OF_A_PICTURE, *whole])
 
     def _needs(self, requests: Many[TextRequest | ImageRequest]) -> tuple[int, int]:
         """Slots and positions of a slot. The pictures of a reference drawing need all at once."""

@@ -71,6 +71,7 @@ class DrawStep:
     total: int
     make_preview: Callable[[], Image.Image] = field(repr=False)
     pictures: tuple[Picture, ...] | None = None
+    held_back: bool = False  # memory did not suffice for all of it at once: some is drawn later
 
     @property
     def fraction(self) -> float:

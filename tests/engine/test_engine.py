@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from janus.engine.request import ImageRequest, TextRequest
-from janus.errors import ContextError, UsageError
+from janus.errors import ContextError, OutOfMemoryError, UsageError
 from janus.generation.params import DrawParams, TextParams
 from janus.prompts.batch import Prompt
 
@@ -216,13 +216,55 @@ def test_failing_newcomers_cost_the_others_nothing(model, new_engine, ask, draw,
     tickets = [engine.submit(request) for request in requests]
     engine.step()
     bad = engine.submit(ask(4, pictures=1))
-    hook = model.language_model.register_forward_hook(Stumble(1, torch.OutOfMemoryError("full")))
+    hook = model.language_model.register_forward_hook(Stumble(1, RuntimeError("broken")))
     events = engine.step()
     assert [(event.ticket, event.new_ids) for event in events] == [(bad, {})]
     assert bad.finish_reason == "failed"
-    assert "memory" in str(bad.error)
+    assert "broken" in str(bad.error)
     assert finish(engine, *tickets) == wanted
     hook.remove()
+    assert engine.scheduler.num_free == 8
+
+
+class Memory:
+    """A forward hook for a device that holds so many rows, and no more."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def __call__(self, _, arguments):
+        if len(arguments[1].counts) > self.rows:
+            raise torch.OutOfMemoryError("full")
+
+
+@pytest.mark.parametrize("rows", [2, 3, 5])
+def test_what_does_not_fit_into_memory_at_once_comes_later(
+    model, new_engine, ask, draw, finish, rows
+):
+    requests = [draw(4, count=5), ask(5, temperature=1.0), draw(3, count=2)]
+    wanted = [alone(new_engine, finish, model, request) for request in requests]
+    engine = new_engine(model, num_slots=16)
+    hook = model.language_model.register_forward_pre_hook(Memory(rows))
+    tickets = [engine.submit(requests[0])]
+    engine.step()
+    tickets += engine.submit_all(requests[1:])
+    assert finish(engine, *tickets) == wanted
+    hook.remove()
+    assert tickets[0].held_back
+    assert engine.scheduler.num_free == 16
+    at_once = engine.submit(draw(4, count=5))  # there may be more memory by now
+    engine.step()
+    assert not at_once.held_back and len(engine.scheduler.running) == 5
+
+
+def test_what_does_not_even_fit_alone_fails(model, new_engine, ask, draw, finish):
+    engine = new_engine(model)
+    hook = model.language_model.register_forward_pre_hook(Memory(1))
+    large, small = engine.submit_all([draw(4, count=2), ask(5)])
+    finish(engine, small)
+    hook.remove()
+    assert isinstance(large.error, OutOfMemoryError)
+    assert small.error is None
     assert engine.scheduler.num_free == 8
 
 

@@ -2,41 +2,45 @@
 
 import json
 import re
+from collections.abc import Iterator
 from urllib.request import Request, urlopen
 
 import pytest
 
 from tests.webui.conftest import Open
 from webui.locale import ENGLISH, locale
+from weights.catalog import CATALOG
 
 pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 LANGUAGES = [("es-MX", "es"), ("zh-TW", "zh-CN")]  # of the browser, and of the page then
 TABS = 5
+LATIN = re.compile("[A-Za-z]{3,}")
+NAMES = ("English Español", "janus Janus Gradio Python torch transformers gradio", "Ctrl Enter Esc")
+NAMES += ("janus web --model deepseek-ai/Janus-Pro-1B", "float32 cpu Shift API MCP")
 
 
 @pytest.mark.parametrize(("browsers", "tag"), LANGUAGES)
 def test_no_english_is_left_on_any_tab(open_page: Open, browsers: str, tag: str):
     page = open_page(language=browsers)
     assert page.evaluate("document.documentElement.lang") == tag
-    tabs = page.get_by_role("tab")
-    expect(tabs).to_have_count(TABS)
-    for number in range(TABS):
-        tabs.nth(number).click()
-        for button in page.locator("button.label-wrap:visible").all():  # closed parts
-            button.click()
-        if page.locator("#models").is_visible():
-            page.locator("#models label").last.click()
-            expect(page.locator("body")).to_contain_text(re.compile(r"17[.,]0"))
-        shown = page.locator("body").inner_text() + page.evaluate(
-            """[...document.querySelectorAll(':is(input, textarea)')]
-                .map((box) => `\\n${box.placeholder}`).join("")"""
-        )
+    for shown in every_tab(page):
         # Prompts may be English: the bundled model does not know Chinese.
         for prompt in locale(ENGLISH).examples["emoji"]:
             shown = shown.replace(prompt, "")
         assert not english_in(shown, tag)
+
+
+def test_a_chinese_page_has_no_latin_words_but_those_that_we_chose(open_page: Open):
+    """Gradio's own words included, such as those in the places where files are dropped."""
+    chinese = locale("zh-CN")
+    chosen = [*chinese.texts.values(), *chinese.sentences.values(), *NAMES]
+    chosen += [entry.name + entry.licence for entry in CATALOG]
+    chosen += locale(ENGLISH).examples["emoji"]
+    known = set(LATIN.findall("\n".join(chosen)))
+    for shown in every_tab(open_page(language="zh-CN")):
+        assert not set(LATIN.findall(shown)) - known
 
 
 @pytest.mark.parametrize(("browsers", "tag"), LANGUAGES)
@@ -101,6 +105,23 @@ def test_other_programs_see_no_traces_of_languages(studio: str):
         html = page.read().decode()
     info = re.search(r"window\.gradio_api_info = (.*?);</script>", html)
     assert info and json.loads(info[1])["named_endpoints"] and "__i18n__" not in info[1]
+
+
+def every_tab(page: Page) -> Iterator[str]:
+    """What can be read on each, with all that is closed opened."""
+    tabs = page.get_by_role("tab")
+    expect(tabs).to_have_count(TABS)
+    for number in range(TABS):
+        tabs.nth(number).click()
+        for button in page.locator("button.label-wrap:visible").all():  # closed parts
+            button.click()
+        if page.locator("#models").is_visible():
+            page.locator("#models label").last.click()
+            expect(page.locator("body")).to_contain_text(re.compile(r"17[.,]0"))
+        yield page.locator("body").inner_text() + page.evaluate(
+            """[...document.querySelectorAll(':is(input, textarea)')]
+                .map((box) => `\\n${box.placeholder}`).join("")"""
+        )
 
 
 def english_in(shown: str, tag: str) -> set[str]:

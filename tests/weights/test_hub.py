@@ -5,9 +5,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import ClassVar
 
 import pytest
 
@@ -33,6 +35,8 @@ REPOSITORIES = {
 class Hub(BaseHTTPRequestHandler):
     """As much of the hub's HTTP interface as a download needs."""
 
+    repositories: ClassVar[dict[str, dict[str, bytes]]] = REPOSITORIES
+
     def do_GET(self) -> None:
         self.answer(with_body=True)
 
@@ -49,9 +53,9 @@ class Hub(BaseHTTPRequestHandler):
         repository = f"{owner}/{name}"
         if repository == "gated/model":
             return self.send(403, b"", {"X-Error-Code": "GatedRepo"}, with_body)
-        if repository not in REPOSITORIES:
+        if repository not in self.repositories:
             return self.send(401, b"", {"X-Error-Code": "RepoNotFound"}, with_body)
-        files = REPOSITORIES[repository]
+        files = self.repositories[repository]
         if not is_api:
             content = files["/".join(rest[2:])]
             headers = {"ETag": f'"{abs(hash(content)):040x}"', "X-Repo-Commit": COMMIT}
@@ -73,15 +77,22 @@ class Hub(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
 
-@pytest.fixture(scope="module")
-def hub() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+@contextmanager
+def serving(hub: type[Hub]) -> Iterator[str]:
+    """Its address, for HF_ENDPOINT."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), hub)
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[str]:
+    with serving(Hub) as address:
+        yield address
 
 
 # huggingface_hub reads its environment once, when it is imported: hence a process of its own.

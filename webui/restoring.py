@@ -4,6 +4,7 @@ In: a file. Out: what to put into the tab, or a `PictureError` that says why the
 no Gradio.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ SAMPLING = ("top_k", "top_p", "reference")
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """`unknown` names the settings that the page has nothing to set with."""
+    """`settings` are all that the file has; `unknown` names those that the page cannot set."""
 
     prompt: str
     params: DrawParams
     model: str
     unknown: tuple[str, ...]
+    settings: Mapping[str, Any]
 
     @classmethod
     def read(cls, path: str) -> "Restored":
@@ -37,7 +39,8 @@ class Restored:
         settings = {name: stored[name] for name in OF_THE_PAGE if name in stored}
         usual = {knob.name: knob.default for knob in knobs(DrawParams)}
         unknown = [name for name in SAMPLING if stored.get(name, usual[name]) != usual[name]]
-        return cls(stored["prompt"], DrawParams(**settings), stored["model"], tuple(unknown))
+        params = DrawParams(**settings)
+        return cls(stored["prompt"], params, stored["model"], tuple(unknown), stored)
 
 
 def _is_complete(stored: dict[str, Any]) -> bool:

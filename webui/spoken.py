@@ -4,6 +4,7 @@ In: a model's name and the visitor's words. Out: prompts and questions that suit
 words to use for what the page says to it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from webui.locale import ENGLISH
@@ -44,6 +45,11 @@ def chips_for(name: str, words: Words) -> list[Chip]:
 def examples_for(name: str, words: Words) -> list[str]:
     """Prompts that suit a model."""
     return spoken_to(name, words).locale.examples[catalog.knowledge(name)]
+
+
+def styles_for(name: str, words: Words) -> Mapping[str, str]:
+    """How the styles are called that suit a model, in its language, by their names."""
+    return words.locale.styles[catalog.knowledge(name)]
 
 
 def spoken_to(name: str, words: Words) -> Words:

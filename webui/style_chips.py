@@ -40,8 +40,9 @@ def connect(chips: StyleChips, prompt: gr.Textbox, loader: ModelLoader) -> None:
     def show(typed: str, style: str, request: gr.Request) -> gr.HTML:
         known = style in styles_of(loader.name)  # the model may just have been exchanged
         drawn = styled(typed, style, loader.name) if known else ""
-        line = words_of(request)("draw.styled", prompt=drawn)
-        return gr.HTML(markup.quiet(line), visible=bool(drawn))
+        words = words_of(request)
+        line = markup.quiet(words("draw.styled", prompt=drawn))
+        return gr.HTML(line, visible=bool(drawn))
 
     triggers = [prompt.change, chips.choice.change]
     gr.on(triggers, show, [prompt, chips.choice], chips.preview, trigger_mode="always_last", **PAGE)

@@ -31,6 +31,7 @@ from janus.model.model import JanusModel
 from janus.model.moving import moved
 from janus.prompts.chat import ChatTemplate, PromptStyle, Turn
 from janus.prompts.history import Message, conversation, turns_of
+from janus.prompts.styles import styled
 from janus.prompts.tokenizer import JanusTokenizer
 from vision.pixels import Source, to_pictures
 from weights import catalog
@@ -235,9 +236,10 @@ class Janus:
     def draw(self, prompt: str, **settings: Any) -> list[Picture]:
         """Pictures of what the prompt says; picture i is drawn with seed + i.
 
-        Settings: `count`, `seed`, `guidance`, `temperature`, `top_k`, `top_p`, `reference`
+        Settings: `count`, `seed`, `guidance`, `temperature`, `top_k`, `top_p`, `style`, `reference`
         (`janus.generation.params.DrawParams`), or diffusers' names for them; `generator` gives
-        its initial seed. Guidance and temperature are the checkpoint's own unless they are given.
+        its initial seed. Guidance and temperature are the checkpoint's own unless they are given;
+        `janus.prompts.styles` has the styles.
         """
         for step in self.draw_stream(prompt, **settings):
             if step.pictures is not None:
@@ -253,11 +255,12 @@ class Janus:
 
     def image_request(self, prompt: str, **settings: Any) -> ImageRequest:
         """What the engine needs for `draw`; checks everything that can be checked."""
-        if not prompt.strip():
-            raise UsageError("The prompt is empty.", "Say what to draw.")
         params = settings_from(DrawParams, _with_seed(settings), self._drawing)
+        drawn = styled(prompt, params.style, self.name)
+        if not drawn.strip():
+            raise UsageError("The prompt is empty.", "Say what to draw.")
         return ImageRequest(
-            prompt=self.template.to_draw(prompt),
+            prompt=self.template.to_draw(drawn),
             params=params,
             seed=_seed(params.seed),
             pad_id=self.tokenizer.special.pad,
@@ -385,7 +388,7 @@ class Janus:
 
     def _settings(self, prompt: str, params: Any, index: int) -> dict[str, Any]:
         settings: dict[str, Any] = {
-            "prompt": prompt,
+            "prompt": styled(prompt, params.style, self.name),
             "guidance": params.guidance,
             "temperature": params.temperature,
             "top_k": params.top_k,
@@ -396,6 +399,8 @@ class Janus:
         }
         if self.quantization:
             settings["quantize"] = self.quantization
+        if params.style:
+            settings |= {"style": params.style, "typed": prompt}
         if params.reference:  # its pictures depend on each other
             settings |= {"reference": True, "count": params.count, "index": index}
         return settings

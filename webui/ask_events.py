@@ -103,7 +103,7 @@ class AskEvents:
         places = [chip.elem_id for chip in self.page.chips]
         if _place(event) not in places:
             return None
-        return chips_for(self.loader.state.name, words)[places.index(_place(event))].question
+        return chips_for(self.loader.name, words)[places.index(_place(event))].question
 
     def _asked(
         self,

@@ -14,7 +14,7 @@ from gradio.components import Component
 
 from janus.errors import SaveError
 from janus.formats import Format
-from webui import markup
+from webui import markup, style_chips
 from webui.draw_layout import DrawLayout
 from webui.drawing import Frame, frames
 from webui.errors import errors_as, toast, warn
@@ -58,6 +58,7 @@ class DrawEvents:
     def draw(
         self,
         prompt: str,
+        style: str,
         count: int,
         seed: str,
         guidance: float,
@@ -69,7 +70,7 @@ class DrawEvents:
     ) -> Iterator[Update]:
         words, library = words_of(request), self.libraries.of(key)
         settings = {"count": count, "guidance": guidance, "temperature": temperature}
-        settings["seed"] = _whole_number(seed)
+        settings |= {"seed": _whole_number(seed), "style": style or None}
         keep = partial(library.add, format=Format(format))
         with errors_as(toast(words)):
             try:
@@ -123,6 +124,7 @@ class DrawEvents:
 
     def _connect_drawing(self) -> None:
         page = self.page
+        style_chips.connect(page.style, page.prompt, self.loader)
         triggers = [page.prompt.submit, page.start.click]
         # What it sorts would be overwritten by the gallery with new pictures.
         self.buttons.begin(triggers, {page.match: OFF})

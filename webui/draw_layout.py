@@ -9,8 +9,9 @@ from gradio.i18n import I18nData
 
 from janus.formats import Format
 from janus.generation.params import DrawParams
-from webui import markup
+from webui import markup, style_chips
 from webui.sliders import slider
+from webui.style_chips import StyleChips
 from webui.texts import text
 
 COUNTS = [1, 2, 4, 8]
@@ -20,6 +21,7 @@ FORMATS = [("PNG", Format.PNG), ("WebP", Format.WEBP), ("JPEG", Format.JPEG)]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawLayout:
     prompt: gr.Textbox
+    style: StyleChips
     examples: gr.Dataset
     count: gr.Radio
     seed: gr.Textbox
@@ -43,7 +45,14 @@ class DrawLayout:
     @property
     def settings(self) -> tuple[Component, ...]:
         """All that decides what is drawn."""
-        return self.prompt, self.count, self.seed, self.guidance, self.temperature
+        return (
+            self.prompt,
+            self.style.choice,
+            self.count,
+            self.seed,
+            self.guidance,
+            self.temperature,
+        )
 
 
 def lay_out() -> DrawLayout:
@@ -90,6 +99,7 @@ def _controls() -> dict:
         autofocus=True,
         elem_id="prompt",
     )
+    style = style_chips.lay_out()
     chips = gr.Dataset(
         label=text("draw.examples"),
         components=[prompt],
@@ -121,6 +131,7 @@ def _controls() -> dict:
         )
     return {
         "prompt": prompt,
+        "style": style,
         "examples": chips,
         "count": count,
         "seed": seed,

@@ -34,6 +34,7 @@ def add_endpoints(loader: ModelLoader, libraries: PerBrowser, *, uploads: Path) 
         seed: int | None = None,
         guidance: float | None = None,
         temperature: float | None = None,
+        style: str | None = None,
     ) -> list[FileData]:
         """Draw pictures of what the prompt says.
 
@@ -43,8 +44,9 @@ def add_endpoints(loader: ModelLoader, libraries: PerBrowser, *, uploads: Path) 
             seed: Picture i uses seed + i; none: a random one.
             guidance: How closely to follow the prompt; none: what suits the model.
             temperature: How much to leave to chance; none: what suits the model.
+            style: A name such as ink, which completes the prompt; none: only what it says.
         """
-        settings: dict[str, Any] = {"count": count, "seed": seed}
+        settings: dict[str, Any] = {"count": count, "seed": seed, "style": style}
         suited = {"guidance": guidance, "temperature": temperature}
         settings |= {name: value for name, value in suited.items() if value is not None}
         with errors_as(plain):

@@ -5,7 +5,7 @@ from itertools import chain
 
 import gradio as gr
 
-from webui import markup
+from webui import markup, style_chips
 from webui.ask_layout import AskLayout
 from webui.draw_layout import DrawLayout
 from webui.events import PAGE, Update
@@ -37,10 +37,11 @@ def connect(
 ) -> None:
     """Keeps the page true to the model, by looking again for as long as one is loaded."""
 
-    def look(request: gr.Request) -> Update:
-        state, words = loader.state, words_of(request)
-        examples = examples_for(state.name, words)
-        suited = _labelled(ask, chips_for(state.name, words))
+    def look(style: str, request: gr.Request) -> Update:
+        state, name, words = loader.state, loader.name, words_of(request)
+        examples = examples_for(name, words)
+        suited = _labelled(ask, chips_for(name, words))
+        suited[draw.style.choice] = style_chips.suited(name, words, style)
         if isinstance(state, Ready):
             suited[draw.guidance] = state.model.guidance
             suited[draw.temperature] = state.model.temperature
@@ -55,8 +56,8 @@ def connect(
 
     page.load(mark, outputs=header.languages, **PAGE)
     outputs = [header.chip, header.timer, draw.examples, draw.guidance, draw.temperature]
-    outputs += ask.chips
-    gr.on([page.load, header.timer.tick], look, outputs=outputs, **PAGE)
+    outputs += [draw.style.choice, *ask.chips]
+    gr.on([page.load, header.timer.tick], look, draw.style.choice, outputs, **PAGE)
 
 
 def _labelled(ask: AskLayout, chips: list[Chip]) -> Update:

@@ -61,6 +61,12 @@ class ModelLoader:
         if not isinstance(state, Loading):
             self._settled.set()
 
+    @property
+    def name(self) -> str:
+        """Of the model that answers next."""
+        state = self.state
+        return state.previous.name if isinstance(state, Failed) and state.previous else state.name
+
     def start(self, name: str) -> None:
         """Begins to load a model. Raises `UsageError` while another one is being loaded."""
         with self._lock:

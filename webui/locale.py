@@ -23,6 +23,8 @@ class Locale:
     sentences: Mapping[str, str]
     # Prompts, by what a model knows; a kind is missing where such a model lacks the language.
     examples: Mapping[str, list[str]]
+    # How the styles are called that it shows, by what a model knows and by their names.
+    styles: Mapping[str, Mapping[str, str]]
 
 
 @cache

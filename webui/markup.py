@@ -21,6 +21,11 @@ def note(line: str) -> str:
     return f'<p class="note" role="status">{escape(line) or "&nbsp;"}</p>'
 
 
+def quiet(line: str) -> str:
+    """A line that is not read out when it changes."""
+    return f'<p class="note">{escape(line)}</p>'
+
+
 def bar(fraction: float, line: str) -> str:
     """A line with a progress bar above it."""
     return (

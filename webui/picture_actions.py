@@ -11,7 +11,7 @@ from html import escape
 import gradio as gr
 
 from janus.errors import PictureError, UsageError
-from webui import markup
+from webui import markup, style_chips
 from webui.draw_layout import DrawLayout
 from webui.errors import errors_as, toast
 from webui.events import ENGINE, OFF, ON, PAGE, TELLING, Update, endings, in_browser
@@ -55,10 +55,11 @@ class PictureActions:
     def restore(self, path: str, words: Words) -> Update:
         """All settings of a picture; says so in a toast, and what may come out differently."""
         restored, page = Restored.read(path), self.page
+        prompt, style = style_chips.restored(restored.settings, self.loader.name, words)
         said = [words("restored")]
         if restored.model is None:
             said.append(words("restored.foreign"))
-        elif restored.model != self.loader.state.name:
+        elif restored.model != self.loader.name:
             said.append(words("restored.model", model=restored.model))
         if restored.unknown:
             said.append(words("restored.unknown", names=", ".join(restored.unknown)))
@@ -67,7 +68,8 @@ class PictureActions:
         gr.Info(escape(" ".join(said)))
         seed = restored.params.seed
         update: Update = {
-            page.prompt: restored.prompt,
+            page.prompt: prompt,
+            page.style.choice: style,
             page.count: 1,
             page.seed: "" if seed is None else str(seed),
             self.tabs: gr.Tabs(selected="draw"),

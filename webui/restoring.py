@@ -5,6 +5,7 @@ tab, or a `PictureError` that says why there is nothing. Knows no Gradio.
 """
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ SAMPLING = ("top_k", "top_p", "reference")
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """`unknown` names the settings that the page has nothing to set with.
+    """`settings` are all that the file has; `unknown` names those that the page cannot set.
 
     Of pictures that other tools drew, `model` may be None, and `missing` names the settings of the
     page about which they say nothing that could be used.
@@ -29,6 +30,7 @@ class Restored:
     params: DrawParams
     model: str | None
     unknown: tuple[str, ...]
+    settings: Mapping[str, Any]
     missing: tuple[str, ...] = ()
     had_negative_prompt: bool = False
 
@@ -52,7 +54,8 @@ class Restored:
         settings = {name: stored[name] for name in OF_THE_PAGE if name in stored}
         usual = {knob.name: knob.default for knob in knobs(DrawParams)}
         unknown = [name for name in SAMPLING if stored.get(name, usual[name]) != usual[name]]
-        return cls(stored["prompt"], DrawParams(**settings), stored["model"], tuple(unknown))
+        params = DrawParams(**settings)
+        return cls(stored["prompt"], params, stored["model"], tuple(unknown), stored)
 
     @classmethod
     def _of_others(cls, stored: dict[str, Any]) -> "Restored":
@@ -66,6 +69,7 @@ class Restored:
             DrawParams(**settings),
             stored.get("model"),
             unknown=(),
+            settings=stored,
             missing=tuple(name for name in OF_THE_PAGE if name not in settings),
             had_negative_prompt="negative_prompt" in stored,
         )

@@ -4,10 +4,9 @@ In: a model's name and the visitor's words. Out: prompts and questions that suit
 words to use for what the page says to it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
-from webui.loader import short
 from webui.locale import ENGLISH
 from webui.words import Words, words_in
 from weights import catalog
@@ -27,7 +26,7 @@ def chips_for(name: str, words: Words) -> list[Chip]:
     """Questions that suit a model."""
     spoken = spoken_to(name, words)
     describe = Chip(words("ask.describe"), spoken("ask.describe.question"))
-    if _knowledge(name) == "emoji":
+    if catalog.knowledge(name) == "emoji":
         return [
             describe,
             Chip(words("chip.things"), spoken("chip.things.question")),
@@ -45,14 +44,14 @@ def chips_for(name: str, words: Words) -> list[Chip]:
 
 def examples_for(name: str, words: Words) -> list[str]:
     """Prompts that suit a model."""
-    return spoken_to(name, words).locale.examples[_knowledge(name)]
+    return spoken_to(name, words).locale.examples[catalog.knowledge(name)]
+
+
+def styles_for(name: str, words: Words) -> Mapping[str, str]:
+    """How the styles are called that suit a model, in its language, by their names."""
+    return words.locale.styles[catalog.knowledge(name)]
 
 
 def spoken_to(name: str, words: Words) -> Words:
     """The visitor's words, or those of English for a model that does not know the language."""
-    return words if _knowledge(name) in words.locale.examples else words_in(ENGLISH)
-
-
-def _knowledge(name: str) -> Literal["emoji", "other"]:
-    entry = catalog.find(short(name))
-    return "emoji" if entry and entry.family == "emoji" else "other"
+    return words if catalog.knowledge(name) in words.locale.examples else words_in(ENGLISH)

@@ -6,12 +6,13 @@ only: nothing is downloaded or opened here.
 
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal
 
 from weights.layout import Layout
 
 Family = Literal["janus", "janus-pro", "janusflow", "emoji"]
+Knowledge = Literal["emoji", "other"]
 
 BUNDLED = "janus-emoji"
 
@@ -150,6 +151,12 @@ def find(name: str) -> CatalogEntry | None:
         if wanted in (spelling.casefold() for spelling in _spellings(entry)):
             return entry
     return None
+
+
+def knowledge(name: str) -> Knowledge:
+    """What may be said to a model: words of emoji scenes, or any. A path counts by its end."""
+    entry = find(PurePath(name).name)
+    return "emoji" if entry and entry.family == "emoji" else "other"
 
 
 def suggest(name: str) -> list[str]:

@@ -1,7 +1,7 @@
 """`janus draw`: words in, files out, each with the settings that made it."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +14,8 @@ from janus.cli.redraw import Redrawing
 from janus.cli.targets import STDOUT, FileOptions, Target
 from janus.errors import UsageError
 from janus.generation.params import LARGEST_SEED, DrawParams, settings_from
+from janus.plaintext import table
+from janus.prompts.styles import styles_of, template_of
 
 if TYPE_CHECKING:
     from janus.generation.results import Picture
@@ -39,6 +41,9 @@ def draw(
         str | None,
         typer.Option("--from", metavar="FILE", help="A file with one prompt a line, or -."),
     ] = None,
+    list_styles: Annotated[
+        bool, typer.Option("--list-styles", help="Print the styles that the model understands.")
+    ] = False,
     model: ModelOptions,
     results: Results,
     messages: Messages,
@@ -48,17 +53,23 @@ def draw(
     \b
     janus draw "two red hearts"
     janus draw "two red hearts" -n 4 --seed 7 -o hearts/
+    janus draw "two red hearts" --style pink
     janus draw --like hearts/picture.png --guidance 3
     janus draw --from prompts.txt --format webp --json
     """
     if results.json and files.output == STDOUT:
         raise UsageError("Standard output takes either the picture or JSON.", "Drop one of them.")
-    redrawing = Redrawing.read(like) if like else None
+    if list_styles:
+        _print_styles(styles_of(model.name), results)
+        return
+    redrawing = Redrawing.read(like, model.model) if like else None
     texts = _prompts(" ".join(prompt or []), prompts, redrawing)
     plan = _Plan.of(texts, drawing.given(), redrawing)
     target = Target.of(files, several=plan.num_pictures > 1)
     if redrawing:
         model = redrawing.model_options(model)
+    if style := plan.settings.get("style"):
+        template_of(style, model.name)  # refused now, before the model is loaded
     _carry_out(plan, model.load(messages), target, results, messages)
 
 
@@ -86,6 +97,13 @@ def draw_portions(
         if held_back:
             messages.note("Memory was too small for all at once: drawn one after another.")
         yield list(pictures)
+
+
+def _print_styles(styles: Mapping[str, str], results: Results) -> None:
+    if results.json:
+        results.print_json({"styles": dict(styles)})
+    else:
+        results.print(table(list(styles.items())))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

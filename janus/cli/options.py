@@ -60,6 +60,7 @@ class DrawOptions(Settings):
     temperature: Annotated[float | None, knob(DrawParams, "temperature")] = None
     top_k: Annotated[int | None, knob(DrawParams, "top_k")] = None
     top_p: Annotated[float | None, knob(DrawParams, "top_p")] = None
+    style: Annotated[str | None, knob(DrawParams, "style")] = None
     reference: Annotated[
         bool | None, knob(DrawParams, "reference", "--reference/--no-reference")
     ] = None

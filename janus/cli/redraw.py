@@ -9,6 +9,7 @@ from janus.cli.common import read_stdin
 from janus.cli.options import ModelOptions
 from janus.errors import PictureError, WeightsMissingError
 from janus.generation.params import LARGEST_SEED, DrawParams, knobs
+from janus.prompts.styles import asked_for, styles_of
 from weights import catalog
 
 
@@ -25,7 +26,8 @@ class Redrawing:
     index: int | None
 
     @classmethod
-    def read(cls, file: str) -> "Redrawing":
+    def read(cls, file: str, model: str | None) -> "Redrawing":
+        """`model` is that which is asked for, if it is not the picture's own."""
         from janus.metadata import read_settings
 
         stored = read_settings(io.BytesIO(read_stdin()) if file == "-" else file)
@@ -37,12 +39,13 @@ class Redrawing:
         settings = {
             knob.name: stored[knob.name] for knob in knobs(DrawParams) if knob.name in stored
         }
+        prompt, settings["style"] = asked_for(stored, styles_of(model or stored["model"]))
         index = stored.get("index")
         if index is not None:  # its noise follows that of the pictures before it
             settings["seed"] = (settings["seed"] - index) % (LARGEST_SEED + 1)
         return cls(
             file=file,
-            prompt=stored["prompt"],
+            prompt=prompt,
             settings=settings,
             model=stored["model"],
             dtype=stored.get("dtype"),

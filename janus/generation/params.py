@@ -17,7 +17,7 @@ from janus.errors import UsageError
 LARGEST_SEED = 2**63 - 1
 LARGEST_TOP_K = 1_000_000  # no vocabulary and no codebook has more
 
-Kind = Literal["float", "int", "bool", "strings"]
+Kind = Literal["float", "int", "bool", "text", "strings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +116,9 @@ class DrawParams:
         minimum=1,
         maximum=64,
         aliases=("num_images_per_prompt",),
+    )
+    style: str | None = _knob(
+        None, "text", "The name of a style, which completes the prompt; none: only what it says."
     )
     reference: bool = _knob(
         False, "bool", "Sample exactly as the original code does, number by number; slower."
@@ -218,6 +221,10 @@ def _as_bool(value: Any) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
+def _as_text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
 def _as_strings(value: Any) -> tuple[str, ...] | None:
     if isinstance(value, str):
         value = (value,)
@@ -226,10 +233,17 @@ def _as_strings(value: Any) -> tuple[str, ...] | None:
     return None
 
 
-_CONVERSIONS = {"float": _as_float, "int": _as_int, "bool": _as_bool, "strings": _as_strings}
+_CONVERSIONS = {
+    "float": _as_float,
+    "int": _as_int,
+    "bool": _as_bool,
+    "text": _as_text,
+    "strings": _as_strings,
+}
 _NATURES = {
     "float": "a number",
     "int": "a whole number",
     "bool": "true or false",
+    "text": "a text",
     "strings": "texts that are not empty",
 }

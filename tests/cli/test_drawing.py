@@ -152,6 +152,27 @@ def test_likeness_needs_settings_and_the_model(run, picture, monkeypatch):
     assert "--model" in unknown.stderr
 
 
+def test_a_style_completes_the_prompt(run, janus):
+    run("draw", "a fox.", "--style", "ink", "--seed", 3, "-o", "ink.png")
+    settings = read_settings("ink.png") or {}
+    prompt = settings["prompt"]
+    assert prompt.startswith("a fox, ink drawing")
+    assert (settings["style"], settings["typed"]) == ("ink", "a fox.")
+    assert is_same(Path("ink.png"), janus.draw(prompt, seed=3)[0].image)
+    run("draw", "--like", "ink.png", "-o", "again.png")
+    assert is_same(Path("ink.png"), Path("again.png"))
+    assert read_settings("again.png") == settings
+    run("draw", "--like", "ink.png", "--style", "photo", "-o", "photo.png")
+    assert (read_settings("photo.png") or {})["prompt"].startswith("a fox, photograph")
+
+
+def test_styles_are_those_of_the_model(run):
+    assert "ink" in json.loads(run("draw", "--list-styles", "--json").stdout)["styles"]
+    listed = run("draw", "--list-styles", "--model", "janus-emoji").lines
+    assert "pink      {prompt} on a pink background" in listed
+    assert not [line for line in listed if line.startswith("ink")]
+
+
 def test_a_prompt_a_line(run):
     Path("prompts.txt").write_text("a cat\n\na dog\n")
     result = run("draw", "--from", "prompts.txt", "--seed", 1)
@@ -172,6 +193,9 @@ def test_a_bad_prompt_does_not_stop_the_others(run):
         (["draw"], 2, "nothing to draw"),
         (["draw", "a", "--guidance", "0.5"], 2, "guidance is 0.5"),
         (["draw", "a", "--from", "x"], 2, "Give one of them"),
+        (["draw", "a", "--style", "watercolor"], 2, "Did you mean 'watercolour'? The styles are"),
+        (["draw", "", "--style", "ink"], 2, "nothing to draw"),
+        (["draw", " ", "--style", "ink"], 2, "The prompt is empty."),
         (["draw", "--from", "gone.txt"], 2, "Cannot read"),
         (["draw", "a", "-o", "a.gif"], 2, "Name it a.png, a.webp or a.jpg"),
         (["draw", "a", "-o", "a.jpg", "--format", "webp"], 2, "the name of a JPEG"),

@@ -16,8 +16,9 @@ TEXT = "--max-tokens --temperature --top-p --top-k --seed --stop"
 OPTIONS = {
     "caption": f"{TEXT} {MODEL} {RESULTS} {MESSAGES}",
     "ask": f"{TEXT} --together {MODEL} {RESULTS} {MESSAGES}",
-    "draw": "-n --count --seed --guidance --temperature --top-k --top-p --reference --no-reference "
-    f"-o --output --format --quality --like --from {MODEL} {RESULTS} {MESSAGES}",
+    "draw": "-n --count --seed --guidance --temperature --top-k --top-p --style --list-styles "
+    "--reference --no-reference -o --output --format --quality --like --from "
+    f"{MODEL} {RESULTS} {MESSAGES}",
     "chat": f"{TEXT} {MODEL} {RESULTS} {MESSAGES}",
     "web": f"--host --port --share --open --no-open --library {MODEL} {MESSAGES}",
     "serve": "--host --port --web --no-web --keys --new-key --slots --context --max-waiting "

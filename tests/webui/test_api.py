@@ -41,6 +41,14 @@ def test_draw_returns_files_with_their_settings(client: Client):
     assert settings[0]["guidance"] == 2  # the checkpoint's own
 
 
+def test_a_style_completes_the_prompt(client: Client):
+    [file] = client.predict(prompt="two red hearts", style="pink", api_name="/draw")
+    settings = read_settings(file)
+    assert settings and settings["prompt"] == "two red hearts on a pink background"
+    with pytest.raises(AppError, match=r"no style 'ink' .* The styles are: white, "):
+        client.predict(prompt="two red hearts", style="ink", api_name="/draw")
+
+
 def test_a_picture_is_described(client: Client, picture: Path):
     assert client.predict(handle_file(picture), api_name="/caption")
 

@@ -59,6 +59,7 @@ def test_the_old_model_stays_if_the_new_one_cannot_be_loaded(tiny: Janus):
     loader.start("no-such-model")
     assert loader.model() is tiny
     assert isinstance(loader.state, Failed)
+    assert (loader.state.name, loader.name) == ("no-such-model", tiny.name)
 
 
 def test_one_model_is_loaded_at_a_time(tiny: Janus):

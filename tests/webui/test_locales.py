@@ -10,12 +10,13 @@ import pytest
 
 from janus.errors import JanusError, as_janus_error
 from janus.generation.params import DrawParams, knobs
+from janus.prompts.styles import styles_of
 from janus.training.emoji.phrasing import WORDINGS
 from janus.training.emoji.scenes import BACKGROUNDS
 from janus.training.emoji.sprites import Language, Sprites
 from webui.locale import ENGLISH, TAGS, locale
 from webui.sentences import Sentences
-from webui.spoken import examples_for, spoken_to
+from webui.spoken import examples_for, spoken_to, styles_for
 from webui.texts import translations
 from webui.words import wanted, words_in
 from weights.catalog import CATALOG
@@ -163,6 +164,16 @@ def test_examples_stay_within_what_the_bundled_model_knows(sprites: Sprites, lan
     }
     for example in locale(language).examples["emoji"]:
         assert set(example.split()) <= known | names | colours | GRAMMAR[language]
+
+
+@pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.parametrize("model", ["janus-emoji", "janus-pro-7b"])
+def test_every_style_that_a_language_shows_is_there(tag: str, model: str):
+    labels, styles = styles_for(model, words_in(tag)), styles_of(model)
+    assert labels.keys() <= styles.keys()
+    assert len(set(labels.values())) == len(labels) >= 8
+    # The bundled model has each style twice, in its two languages.
+    assert len(labels) == (len(styles) if model != "janus-emoji" else len(styles) / 2)
 
 
 def test_a_model_is_spoken_to_in_a_language_that_it_knows():

@@ -57,8 +57,9 @@ def wanted(any_model: JanusModel, reading: Build, finish: Build, requests: list[
     return found
 
 
-@pytest.mark.parametrize("recorded", [False, True])
-@pytest.mark.parametrize("prompt_tokens", [1, 7, 16, 30])
+@pytest.mark.parametrize(
+    ("prompt_tokens", "recorded"), [(1, False), (7, True), (16, False), (30, True)]
+)
 def test_the_same_ids_in_a_mixed_batch(
     any_model: JanusModel,
     reading: Build,

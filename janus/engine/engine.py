@@ -11,6 +11,7 @@ from collections.abc import Sequence as Many
 from contextlib import closing
 from dataclasses import dataclass
 
+from janus.engine.budget import prompt_tokens_of
 from janus.engine.recorded import RecordedRunner
 from janus.engine.request import (
     ImageRequest,
@@ -52,13 +53,17 @@ class Engine:
         length: int,
         placeholder_id: int,
         windows: Windows | None = None,
+        prompt_tokens: int | None = None,
         recorded: bool | None = None,
     ) -> None:
-        """`recorded` passes do not wait for the host; unless said otherwise, those on a GPU."""
+        """`prompt_tokens` are read in a step at most; unless said otherwise, as suits the device.
+
+        `recorded` passes do not wait for the host; unless said otherwise, those on a GPU.
+        """
         self.config, self.windows = model.config, windows or Windows.for_model(model)
         self.num_slots, self.length = num_slots, length
         self.placeholder_id = placeholder_id
-        self.scheduler = Scheduler(num_slots)
+        self.scheduler = Scheduler(num_slots, prompt_tokens or prompt_tokens_of(model.device))
         sizes = dict(num_slots=num_slots, length=length, placeholder_id=placeholder_id)
         if recorded or (recorded is None and model.device.type == "cuda"):
             self.runner = RecordedRunner(model, **sizes, largest_window=self.windows.largest)
@@ -70,7 +75,7 @@ class Engine:
         return bool(self.scheduler.running or self.scheduler.waiting)
 
     def submit(self, request: TextRequest | ImageRequest) -> Ticket:
-        """Queues a request; its first ids appear in the step that admits it. Raises as `check`."""
+        """Queues a request; its first ids appear once its prompt is read. Raises as `check`."""
         (ticket,) = self.submit_all([request])
         return ticket
 
@@ -98,21 +103,21 @@ class Engine:
         return ticket
 
     def step(self) -> list[Event]:
-        """New ids for every running sequence. A failure ends the tickets behind it, not the engine.
+        """New ids for every sequence whose prompt is read, and a piece further in other prompts.
 
-        Where some sequences are new, the failure is theirs: the others have lost nothing, and
-        simply repeat the step. Where it was for lack of memory, the new ones wait first, and fail
-        only if they do not fit alone. Recorded passes are read a step later: a step may bring
-        nothing.
+        A failure ends the tickets behind it, not the engine. Where some sequences are at their
+        prompts, the failure is theirs: the others have lost nothing, and simply repeat the step.
+        Where it was for lack of memory, those wait first, and fail only if they do not fit alone.
+        Recorded passes are read a step later: a step may bring nothing.
         """
         self.scheduler.admit()
-        running = self.scheduler.running
-        if not running:
+        due = self.scheduler.due()
+        if not due:
             return []
         try:
-            chosen = self.runner.step(self.windows.choose(running))
+            chosen = self.runner.step(self.windows.choose(due))
         except Exception as error:
-            events = self._recover([s for s in running if not s.ids] or running, error)
+            events = self._recover([s for s in due if not s.ids] or due, error)
         else:
             events = _record(chosen)
         self.scheduler.release_finished()
@@ -215,9 +220,11 @@ def _record(chosen: list[tuple[Sequence, list[int]]]) -> list[Event]:
     """Hands out the new ids; one event a ticket."""
     new_ids: dict[Ticket, dict[int, tuple[int, ...]]] = {}
     for sequence, choices in chosen:
-        of_ticket = new_ids.setdefault(sequence.ticket, {})
-        if new := sequence.record(choices):
-            of_ticket[sequence.index] = new
+        new = sequence.record(choices)
+        if choices:
+            new_ids.setdefault(sequence.ticket, {})
+        if new:
+            new_ids[sequence.ticket][sequence.index] = new
     return [Event(ticket, ids) for ticket, ids in new_ids.items()]
 
 

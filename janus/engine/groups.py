@@ -45,7 +45,8 @@ def form_groups(rows: list[Row], device: torch.device) -> list[Group]:
     """Reference drawings come last: they alone have a state that choosing changes."""
     outputs: dict[Sequence, list[range]] = {}
     for row, end in zip(rows, accumulate(row.count for row in rows), strict=True):
-        outputs.setdefault(row.sequence, []).append(range(end - row.num_outputs, end))
+        if row.num_outputs:
+            outputs.setdefault(row.sequence, []).append(range(end - row.num_outputs, end))
     members = [Member(sequence, ranges) for sequence, ranges in outputs.items()]
     answers = [m for m in members if not m.sequence.draws]
     pictures = [m for m in members if m.sequence.draws and not m.sequence.is_reference]

@@ -59,18 +59,19 @@ class ImageRequest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
-    """The new tokens of one row: a whole prompt, or the id chosen last and guesses of the next."""
+    """The new tokens of one row: of its prompt, or the id chosen last and guesses of the next."""
 
     sequence: "Sequence"
     slot: int
     position: int
-    tokens: Prompt
+    ids: tuple[int, ...]
     num_outputs: int  # of its last tokens, each of which predicts an id
     drawn: bool  # the ids are image codes, not words
+    prompt: Prompt | None = None  # that the ids are a piece of
 
     @property
     def count(self) -> int:
-        return len(self.tokens)
+        return len(self.ids)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -90,6 +91,8 @@ class Sequence:
     pace: float = 2.0  # ids that a pass gains, of late
     num_passes: int = 0
     slots: tuple[int, ...] = ()  # ascending
+    piece: int = 0  # tokens of each prompt that a pass reads at most; given with the slots
+    num_read: int = 0  # tokens of each prompt
     finish_reason: FinishReason | None = None
 
     @property
@@ -101,22 +104,24 @@ class Sequence:
         return isinstance(self.params, DrawParams) and self.params.reference
 
     def rows(self, window: int = 1) -> list[Row]:
-        """What it brings to the next forward pass; until the first id is chosen, its prompts.
+        """What it brings to the next forward pass; until the first id is chosen, of its prompts.
 
         Then the last id and as many guesses as make up the window: one pass predicts what follows
         each of them.
         """
         if not self.ids:
-            return [
-                Row(self, slot, 0, prompt, num_outputs=1, drawn=False)
-                for slot, prompt in zip(self.slots, self.prompts, strict=True)
-            ]
+            return self._rows_of_prompts()
         window = min(window, self.limit - len(self.ids))
-        tokens = Prompt(self.next_tokens(window))
+        ids = self.next_tokens(window)
         return [
-            Row(self, slot, self.position, tokens, num_outputs=window, drawn=self.draws)
+            Row(self, slot, self.position, ids, num_outputs=window, drawn=self.draws)
             for slot in self.slots
         ]
+
+    @property
+    def next_piece(self) -> range:
+        """The positions of its prompts that the next pass reads, while there are any."""
+        return range(self.num_read, min(self.num_read + self.piece, len(self.prompts[0])))
 
     @property
     def position(self) -> int:
@@ -130,11 +135,16 @@ class Sequence:
     def record(self, chosen: list[int]) -> tuple[int, ...]:
         """Takes what a pass chose after the last id and after each guess; the ids that are new.
 
+        A pass that did not reach the end of the prompts chose nothing.
+
         A choice counts if every guess before it was right: it is then what one-by-one decoding
         would have chosen, since the noise of each step is fixed beforehand. The others are the
         next guesses (Jacobi iteration; arXiv 2410.01699 for pictures, with coupled noise
         2510.24211). An end mark ends the sequence and is not part of it.
         """
+        self.num_read = self.next_piece.stop
+        if not chosen:
+            return ()
         guesses, num_new = self._guess(len(chosen) - 1), 1
         while num_new < len(chosen) and guesses[num_new - 1] == chosen[num_new - 1]:
             num_new += 1
@@ -150,6 +160,22 @@ class Sequence:
         elif len(self.ids) == self.limit:
             self.finish_reason = "stop" if self.draws else "length"
         return tuple(new)
+
+    def _rows_of_prompts(self) -> list[Row]:
+        piece = self.next_piece
+        is_last = piece.stop == len(self.prompts[0])
+        return [
+            Row(
+                self,
+                slot,
+                piece.start,
+                prompt.ids[piece.start : piece.stop],
+                num_outputs=int(is_last),
+                drawn=False,
+                prompt=prompt,
+            )
+            for slot, prompt in zip(self.slots, self.prompts, strict=True)
+        ]
 
     def _guess(self, num: int) -> list[int]:
         """The next ids as far as the last pass saw them, then the last one known again."""
@@ -191,7 +217,7 @@ class Ticket:
 
     @property
     def num_passes(self) -> int:
-        """Passes of the model that it took so far, of all its sequences."""
+        """Passes of the model that chose ids of it so far, of all its sequences."""
         return sum(sequence.num_passes for sequence in self.sequences)
 
     @property

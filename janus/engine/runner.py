@@ -3,10 +3,10 @@
 Lays the new tokens of all rows out as one flat batch, embeds them (words, image codes, seen
 pictures), and turns the hidden states at the end of each row into choices. Everything that the
 device needs is sent before the forward pass; the one wait is for the chosen ids. Keeps nothing
-between steps but the cache.
+between steps but the cache, and pictures that a piece of a prompt ends in.
 """
 
-# N new tokens of all rows, D width, B seen pictures, I tokens of one, M = B * I
+# N new tokens of all rows, D width
 
 from itertools import islice
 
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from janus.engine.groups import form_groups
 from janus.engine.request import Row, Sequence
+from janus.engine.seen import SeenPictures
 from janus.model.cache import Rows
 from janus.model.model import JanusModel
 
@@ -25,7 +26,7 @@ class Runner:
     ) -> None:
         self.model = model
         self.cache = model.language_model.new_cache(num_slots, length)
-        self.placeholder_id = placeholder_id
+        self.pictures = SeenPictures(model, placeholder_id)
 
     @property
     def device(self) -> torch.device:
@@ -34,6 +35,8 @@ class Runner:
     @torch.inference_mode()
     def step(self, windows: dict[Sequence, int]) -> list[tuple[Sequence, list[int]]]:
         """Each sequence with what is chosen after its last id and after each guess in its window.
+
+        Nothing is chosen where the prompt goes on.
 
         Changes no sequence: a failed step may be repeated.
         """
@@ -46,43 +49,38 @@ class Runner:
         )
         groups = form_groups(rows, self.device)
         hidden_ND = self.model(self._embed(rows), batch, self.cache)
-        ids = iter(torch.cat([group.choose(self.model, hidden_ND) for group in groups]).tolist())
-        members = [member for group in groups for member in group.members]
-        return [(m.sequence, list(islice(ids, m.num_choices))) for m in members]
+        choices = [group.choose(self.model, hidden_ND) for group in groups]
+        ids = iter(torch.cat(choices).tolist() if choices else ())
+        chosen: dict[Sequence, list[int]] = {sequence: [] for sequence in windows}
+        for member in (member for group in groups for member in group.members):
+            chosen[member.sequence] = list(islice(ids, member.num_choices))
+        return list(chosen.items())
 
     def _embed(self, rows: list[Row]) -> Tensor:
         """Inputs of the transformer, [N, D]: image codes, which come first, then words."""
-        codes = [code for row in rows if row.drawn for code in row.tokens.ids]
-        words = [token for row in rows if not row.drawn for token in row.tokens.ids]
+        codes = [code for row in rows if row.drawn for code in row.ids]
+        words = [token for row in rows if not row.drawn for token in row.ids]
         codes_N = torch.tensor(codes, dtype=torch.long, device=self.device)
         words_N = torch.tensor(words, dtype=torch.long, device=self.device)
         hidden_ND = torch.cat([self.model.embed_image(codes_N), self.model.embed_text(words_N)])
-        pixels = [row.tokens.pixels for row in rows if row.tokens.pixels is not None]
-        if pixels:
-            places_M = torch.tensor(self._placeholders(rows), dtype=torch.long, device=self.device)
-            seen_BID = self.model.see(torch.cat(pixels).to(self.device))
-            hidden_ND[places_M] = seen_BID.flatten(0, 1)
+        self.pictures.put(hidden_ND, rows)
         return hidden_ND
-
-    def _placeholders(self, rows: list[Row]) -> list[int]:
-        """Where, among the N tokens, seen pictures stand."""
-        places, start = [], 0
-        for row in rows:
-            if row.tokens.pixels is not None:
-                ids = row.tokens.ids
-                places += [start + i for i, token in enumerate(ids) if token == self.placeholder_id]
-            start += row.count
-        return places
 
 
 def lay_out(windows: dict[Sequence, int]) -> list[Row]:
     """All rows in the order of the batch: image codes, then words.
 
-    Equally many tokens stand together, and so do neighbouring slots: such rows attend at once.
+    Equally many tokens stand together, and so do rows that begin and neighbouring slots: such rows
+    attend at once.
     """
     rows = [row for sequence, window in windows.items() for row in sequence.rows(window)]
     # Codes the longest first, words the shortest first: single codes meet single words.
     return sorted(
         rows,
-        key=lambda row: (not row.drawn, -row.count if row.drawn else row.count, row.slot),
+        key=lambda row: (
+            not row.drawn,
+            -row.count if row.drawn else row.count,
+            row.position == 0,
+            row.slot,
+        ),
     )

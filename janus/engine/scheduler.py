@@ -2,13 +2,15 @@
 
 First come, first served, and nobody overtakes: a sequence that needs two slots is not starved by
 later ones that need one. Slots are given at admission and taken back at the end; where memory did
-not suffice for all of them, fewer are given until everything is done. Runs nothing.
+not suffice for all of them, fewer are given until everything is done. Prompts are read in pieces,
+so that nobody who is beyond his waits long for a step. Runs nothing.
 """
 
 import time
 from collections import deque
 from collections.abc import Sequence as Many
 from heapq import heappop, heappush
+from itertools import groupby
 
 from janus.engine.request import Sequence, Ticket
 
@@ -17,8 +19,9 @@ Unit = tuple[Sequence, ...]
 
 
 class Scheduler:
-    def __init__(self, num_slots: int) -> None:
-        self.num_slots = num_slots
+    def __init__(self, num_slots: int, prompt_tokens: int) -> None:
+        """`prompt_tokens` may be read in one step, or one of each row where that is more."""
+        self.num_slots, self.prompt_tokens = num_slots, prompt_tokens
         self.waiting: deque[Unit] = deque()
         self.running: list[Sequence] = []
         self._free = list(range(num_slots))  # a heap
@@ -37,8 +40,11 @@ class Scheduler:
         The lowest ones that are free, in ascending order: rows that begin together lie together.
         """
         while self.waiting and self._fits(slots_of(self.waiting[0])):
-            for sequence in self.waiting.popleft():
+            unit = self.waiting.popleft()
+            for sequence in unit:
                 sequence.slots = tuple(heappop(self._free) for _ in range(sequence.num_slots))
+                # Where a prompt is cut depends on nobody else, and so do the last bits of results.
+                sequence.piece = max(1, self.prompt_tokens // slots_of(unit))
                 self.running.append(sequence)
                 sequence.ticket.admitted_at = sequence.ticket.admitted_at or time.monotonic()
 
@@ -56,8 +62,22 @@ class Scheduler:
         self.running = others
         self.waiting.extendleft(reversed(again))
         for sequence in newcomers:
-            sequence.ticket.held_back = True
+            sequence.ticket.held_back, sequence.num_read = True, 0
         return True
+
+    def due(self) -> list[Sequence]:
+        """Whom the next step serves: all but prompts for which there is no room in it.
+
+        The first to come is always served, and the pictures of a reference drawing go together.
+        """
+        taken, put_off = 0, set()
+        reading = (sequence for sequence in self.running if not sequence.ids)
+        for _, together in groupby(reading, key=_unit_of):
+            unit = tuple(together)
+            before, taken = taken, taken + sum(s.num_slots * len(s.next_piece) for s in unit)
+            if before and taken > self.prompt_tokens:
+                put_off.update(unit)
+        return [sequence for sequence in self.running if sequence not in put_off]
 
     def release_finished(self) -> None:
         """Takes back the slots of running sequences that ended, and forgets waiting ones."""

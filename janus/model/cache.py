@@ -102,9 +102,13 @@ class Rows:
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
-        """Neighbouring rows of equally many new tokens, which attend in one batch."""
+        """Neighbouring rows of equally many new tokens, which attend in one batch.
+
+        Rows that begin and rows that go on are kept apart: only the former need no mask.
+        """
         blocks, row, place = [], 0, 0
-        for count, members in groupby(self.counts):
+        kinds = zip(self.counts, (start > 0 for start in self.starts), strict=True)
+        for (count, _), members in groupby(kinds):
             stop = row + len(list(members))
             tokens = slice(place, place + (stop - row) * count)
             blocks.append(

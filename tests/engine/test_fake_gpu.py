@@ -61,7 +61,7 @@ def test_a_plain_step_waits_for_the_chosen_ids_alone(
     monkeypatch.setattr("torch.tensor", without_numbers)
     with torch.device("cpu"):
         runner = Runner(gpu_model, num_slots=8, length=64, placeholder_id=PLACEHOLDER)
-        scheduler = Scheduler(8)
+        scheduler = Scheduler(8, 128)
         for request in requests:
             scheduler.add(Ticket(request, 16))
         scheduler.admit()

@@ -11,7 +11,7 @@ def end(sequence):
 
 
 def test_slots_are_given_once_and_come_back(ask, draw):
-    scheduler = Scheduler(7)
+    scheduler = Scheduler(7, 128)
     for request in (ask(2), draw(2, count=2), draw(3, guidance=1)):
         scheduler.add(Ticket(request, 16))
     scheduler.admit()
@@ -25,7 +25,7 @@ def test_slots_are_given_once_and_come_back(ask, draw):
 
 
 def test_nobody_overtakes(ask, draw):
-    scheduler = Scheduler(2)
+    scheduler = Scheduler(2, 128)
     first, pair, last = (Ticket(r, 16) for r in (ask(2), draw(2), ask(3)))
     for ticket in (first, pair, last):
         scheduler.add(ticket)
@@ -40,7 +40,7 @@ def test_nobody_overtakes(ask, draw):
 
 
 def test_pictures_of_a_request_come_as_slots_allow_but_reference_ones_together(draw):
-    scheduler = Scheduler(5)
+    scheduler = Scheduler(5, 128)
     loose, whole = Ticket(draw(2, count=3), 16), Ticket(draw(2, count=2, reference=True), 16)
     scheduler.add(loose)
     scheduler.add(whole)

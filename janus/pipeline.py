@@ -163,20 +163,30 @@ class Janus:
             ]
 
     def looked_at(
-        self, pictures: Source | Sequence[Source], question: str, answer: str
+        self,
+        pictures: Source | Sequence[Source] | None,
+        question: str,
+        answer: str,
+        *,
+        history: Sequence[Message] = (),
     ) -> list[np.ndarray]:
         """Where in each picture it looked for an answer: squares of [grid, grid], 0 to 1.
 
         They cover the picture as the model sees it, padded to a square; `vision.overlay` shows
-        them. An explanation of attention, and no more: what the answer rests on may be elsewhere.
+        them. `history` as for `ask`: all pictures of the conversation have a square, in their
+        order. An explanation of attention, and no more: what the answer rests on may be elsewhere.
+
+        Raises `UsageError` without a picture, `ContextError` where answer and history do not fit.
         """
-        asked = self.text_request(pictures, question).prompt
-        plain = self.text_request(pictures, CAPTION_REQUEST).prompt
+        words, special = self.template.answer_ids(answer), self.tokenizer.special
+        asked, plain = (
+            self.text_request(pictures, text, history=history, max_tokens=len(words)).prompt
+            for text in (question, CAPTION_REQUEST)
+        )
         if asked.pixels is None:
             raise UsageError("There is no picture to look at.", "Pass one picture or several.")
-        words, special = self.template.answer_ids(answer), self.tokenizer.special
         with beside_others(self.device):
-            places_P = places_looked_at(self.model, asked, words, plain, special.image)
+            places_P = places_looked_at(self.model, asked, words, plain, special)
         grid = self.model.config.vision.grid_size
         return list(places_P.view(-1, grid, grid).numpy())
 

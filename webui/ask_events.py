@@ -154,7 +154,7 @@ class AskEvents:
         yield {self.page.status: markup.note(words("ask.look.begin"))}
         try:
             with errors_as(toast(words)):
-                shown = glowing(self.loader.model(), turns[-1])
+                shown = glowing(self.loader.model(), turns)
             yield {self.page.looked: gr.update(**SHOWN), self.page.glow: shown}
         finally:
             yield {self.page.status: markup.note("")}

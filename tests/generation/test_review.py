@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from janus.errors import UsageError
+from janus.errors import ContextError, UsageError
 from janus.evaluation.emoji_drawing import category_scenes
 from janus.generation.review import log_likelihood
 from janus.pipeline import CAPTION_REQUEST, Janus
@@ -73,6 +73,38 @@ def test_the_bundled_model_looks_at_what_a_question_names(sprites: Sprites):
         named += weights[_around(first, grid)].sum()
         other += weights[_around(second, grid)].sum()
     assert named > 1.5 * other
+
+
+def test_later_in_a_conversation_it_looks_at_what_is_asked_then(sprites: Sprites):
+    janus = Janus.from_pretrained("janus-emoji", device="cpu")
+    grid = janus.model.config.vision.grid_size
+    now = before = 0.0
+    for scene in category_scenes("position", sprites, 8):
+        picture = Image.fromarray(render(scene, sprites, janus.image_size))
+        first, second = scene.placements
+        asked, asked_next = (f"Where is the {sprites[p.sprite].name}?" for p in (first, second))
+        told = [(asked, janus.ask(picture, asked))]
+        answer = janus.ask(picture, asked_next, history=told)
+        (weights,) = janus.looked_at(picture, asked_next, answer, history=told)
+        now += weights[_around(second, grid)].sum()
+        before += weights[_around(first, grid)].sum()
+    assert now > 1.5 * before
+
+
+def test_every_picture_of_a_conversation_has_its_map(tiny: Janus):
+    told = [
+        {"role": "user", "content": "What is it?", "pictures": [PICTURE]},
+        {"role": "assistant", "content": "a dog"},
+    ]
+    maps = tiny.looked_at(Image.new("RGB", (40, 20), "red"), "And this?", "a cat", history=told)
+    (alone,) = tiny.looked_at(PICTURE, "And this?", "a cat")
+    assert len(maps) == 2 and max(weights.max() for weights in maps) == 1
+    assert abs(maps[0] - alone).max() > 1e-3
+
+
+def test_what_does_not_fit_is_told(tiny: Janus):
+    with pytest.raises(ContextError):
+        tiny.looked_at(PICTURE, "What is it?", "a dog", history=[("And?", "yes " * 600)])
 
 
 def test_of_several_pictures_each_has_its_map(tiny: Janus):

@@ -18,18 +18,22 @@ from webui.drawing import Frame, frames
 from webui.errors import errors_as, toast, warn
 from webui.events import (
     ENGINE,
+    HIDDEN,
     OFF,
     ON,
     PAGE,
     StartStop,
     Update,
     endings,
+    in_browser,
     in_page_language,
     is_stopping,
 )
+from webui.expert_events import for_drawing
 from webui.libraries import Libraries
 from webui.library import Library
 from webui.loader import ModelLoader
+from webui.watching import Traces
 from webui.words import Words, words_of
 
 if TYPE_CHECKING:
@@ -61,6 +65,7 @@ class DrawEvents:
         temperature: float,
         drawn: Drawn,
         key: str | None,
+        traces: Traces,
         request: gr.Request,
     ) -> Iterator[Update]:
         words, library = words_of(request), self.libraries.of(key)
@@ -69,13 +74,19 @@ class DrawEvents:
         with errors_as(toast(words)):
             try:
                 yield self.buttons.begun()
-                yield from self._draw(words, library, prompt, settings, drawn)
+                yield from self._draw(words, library, prompt, settings, drawn, traces)
             except Exception:
                 yield {self.page.progress: markup.note("")}
                 raise
 
     def _draw(
-        self, words: Words, library: Library, prompt: str, settings: dict[str, Any], drawn: Drawn
+        self,
+        words: Words,
+        library: Library,
+        prompt: str,
+        settings: dict[str, Any],
+        drawn: Drawn,
+        traces: Traces,
     ) -> Iterator[Update]:
         for _ in self.loader.waiting():
             for name in ("guidance", "temperature"):
@@ -84,7 +95,8 @@ class DrawEvents:
         model = self.loader.model()
         yield {self.page.progress: markup.bar(0, words("draw.begin"))}
         for frame in frames(model, prompt, **settings):
-            yield self._going_on(words, frame)
+            traces.step = frame.step
+            yield self._going_on(words, frame) | self.page.watching.update(traces, words)
             if frame.pictures is not None:
                 yield {self.page.progress: _finished(words, frame, frame.pictures)}
                 try:
@@ -92,6 +104,7 @@ class DrawEvents:
                 except SaveError as error:  # they stay on the stage
                     warn(error, words)
                 else:
+                    traces.keep(paths, frame.pictures)
                     yield self._show_kept(words, paths, frame.pictures, drawn)
 
     def _going_on(self, words: Words, frame: Frame) -> Update:
@@ -122,8 +135,8 @@ class DrawEvents:
         drawing = gr.on(
             triggers,
             self.draw,
-            inputs=[*page.settings, page.drawn, self.key],
-            outputs=[page.stage, page.progress, page.drawn, page.stop],
+            inputs=[*page.settings, page.drawn, self.key, page.watching.traces],
+            outputs=[page.stage, page.progress, page.drawn, page.stop, page.watching.mosaic],
             **ENGINE,
         )
         for listen in endings(drawing):
@@ -140,6 +153,8 @@ class DrawEvents:
         looked_at = [page.opened, page.chosen]
         page.gallery.select(_open, page.drawn, looked_at, **PAGE)
         page.gallery.preview_close(_close, page.drawn, looked_at, **PAGE)
+        page.experts.connect(self.loader, for_drawing, [page.chosen, page.watching.traces])
+        in_browser([page.chosen.change], {page.experts.worked: HIDDEN})
 
 
 def _finished(words: Words, frame: Frame, pictures: Sequence["Picture"]) -> str:

@@ -9,6 +9,7 @@ from webui import markup
 from webui.ask_layout import AskLayout
 from webui.draw_layout import DrawLayout
 from webui.events import PAGE, Update
+from webui.expert_events import offered
 from webui.loader import Loading, ModelLoader, Ready
 from webui.spoken import Chip, chips_for, examples_for
 from webui.words import words_of
@@ -41,6 +42,7 @@ def connect(
         state, words = loader.state, words_of(request)
         examples = examples_for(state.name, words)
         suited = _labelled(ask, chips_for(state.name, words))
+        suited |= {view.button: offered(state) for view in (draw.experts, ask.experts)}
         if isinstance(state, Ready):
             suited[draw.guidance] = state.model.guidance
             suited[draw.temperature] = state.model.temperature
@@ -55,7 +57,7 @@ def connect(
 
     page.load(mark, outputs=header.languages, **PAGE)
     outputs = [header.chip, header.timer, draw.examples, draw.guidance, draw.temperature]
-    outputs += ask.chips
+    outputs += [*ask.chips, draw.experts.button, ask.experts.button]
     gr.on([page.load, header.timer.tick], look, outputs=outputs, **PAGE)
 
 

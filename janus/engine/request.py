@@ -89,6 +89,7 @@ class Sequence:
     guesses: list[int] = field(default_factory=list)  # of the ids that follow
     pace: float = 2.0  # ids that a pass gains, of late
     num_passes: int = 0
+    num_new: int = 0  # ids that the last pass gained
     slots: tuple[int, ...] = ()  # ascending
     finish_reason: FinishReason | None = None
 
@@ -145,6 +146,7 @@ class Sequence:
         self.guesses = chosen[num_new:]
         self.pace += (num_new - self.pace) / 4
         self.num_passes += 1
+        self.num_new = len(new)
         if ends:
             self.finish_reason = "stop"
         elif len(self.ids) == self.limit:

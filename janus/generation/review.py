@@ -1,8 +1,8 @@
-"""A whole answer read at once, instead of word by word: how likely the model finds it, and where
-it looks.
+"""A whole answer or drawing read at once, instead of id by id: how likely the model finds it, where
+it looks, and which of its experts work.
 
-In: a prompt and the ids of an answer, the model's own or anybody's. Out: figures about it. Chooses
-nothing, and leaves the cache of the engine alone.
+In: a prompt and the ids that follow it, the model's own or anybody's. Out: figures about them.
+Chooses nothing, and leaves the cache of the engine alone.
 """
 
 # N tokens of prompt and answer, D width, T tokens of the answer, L layers, H heads,
@@ -16,7 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from janus.errors import UsageError
 from janus.model.cache import Rows
+from janus.model.expert_load import ExpertLoad
 from janus.model.model import JanusModel
 from janus.model.rotary import Rotation
 from janus.model.transformer import Block
@@ -93,6 +95,42 @@ def _attention(block: Block, hidden_ND: Tensor, rotation: Rotation, first: int) 
     is_future_QN = torch.ones_like(logits_HQN[0], dtype=torch.bool).triu(first + 1)
     logits_HQN *= block.self_attn.scale
     return logits_HQN.masked_fill(is_future_QN, -torch.inf).softmax(dim=-1)
+
+
+def watched_experts(model: JanusModel) -> ExpertLoad:
+    """Nothing counted yet. Raises `UsageError` where the model has no experts."""
+    load = ExpertLoad(model)
+    if not load.routers:
+        raise UsageError(
+            "This model has no experts: all its feed-forward layers are dense.",
+            "Choose a model with a mixture of experts, such as janus-emoji.",
+        )
+    return load
+
+
+@torch.inference_mode()
+def count_experts(
+    load: ExpertLoad,
+    model: JanusModel,
+    prompt: Prompt,
+    result: Sequence[int],
+    placeholder_id: int,
+    *,
+    draws: bool,
+) -> None:
+    """Adds the choices for each token: of text, of a picture that is seen, or of one drawn."""
+    kinds = ["seen" if token == placeholder_id else "text" for token in prompt.ids]
+    kinds += ["drawn" if draws else "text"] * len(result)
+    hidden_ND = embed(model, prompt, () if draws else result, placeholder_id)
+    if draws:
+        ids_T = torch.tensor(result, dtype=torch.long, device=model.device)
+        hidden_ND = torch.cat([hidden_ND, model.embed_image(ids_T)])
+    masks_N = {
+        name: torch.tensor([kind == name for kind in kinds], device=model.device)
+        for name in ("text", "seen", "drawn")
+    }
+    with load.tokens(**masks_N):
+        model(hidden_ND, Rows.uniform(1, len(kinds), model.device))
 
 
 @contextmanager

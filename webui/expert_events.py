@@ -6,7 +6,7 @@ where the model has experts.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from gradio.components import Component
@@ -45,7 +45,7 @@ class ExpertView:
     ) -> None:
         """`count` takes the model and the values of the inputs."""
 
-        def show(*values, request: gr.Request) -> Iterator[Update]:
+        def show(request: gr.Request, *values: Any) -> Iterator[Update]:
             words = words_of(request)
             yield {self.status: markup.note(words("experts.begin"))}
             try:
@@ -61,7 +61,7 @@ class ExpertView:
         in_browser(endings(showing), {self.button: ON})
 
 
-def button(elem_id: str, **options) -> gr.Button:
+def button(elem_id: str, **options: Any) -> gr.Button:
     return gr.Button(
         text("experts.show"), size="sm", min_width=110, elem_id=elem_id, **HIDDEN, **options
     )

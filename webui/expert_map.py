@@ -34,10 +34,7 @@ def loads(chosen_LE: np.ndarray) -> np.ndarray:
 
 def common_work(first_LE: np.ndarray, second_LE: np.ndarray) -> float:
     """The share of the work that goes to the same experts, 0 to 1, on average over layers."""
-    shares = [
-        chosen_LE / chosen_LE.sum(axis=1, keepdims=True) for chosen_LE in (first_LE, second_LE)
-    ]
-    return float(np.minimum(*shares).sum(axis=1).mean())
+    return float(np.minimum(loads(first_LE), loads(second_LE)).mean())
 
 
 def _map(kind: str, chosen_LE: np.ndarray, layers: Sequence[int], words: Words) -> str:

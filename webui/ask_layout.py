@@ -133,7 +133,7 @@ def lay_out() -> AskLayout:
         temperature=temperature,
         look=look,
         draw=draw,
-        experts=ExpertView(button=show_experts, worked=worked, status=status),
+        experts=ExpertView(button=show_experts, worked=worked),
         status=status,
         looked=looked,
         glow=glow,

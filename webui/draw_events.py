@@ -104,8 +104,10 @@ class DrawEvents:
                 except SaveError as error:  # they stay on the stage
                     warn(error, words)
                 else:
-                    traces.keep(paths, frame.pictures)
-                    yield self._show_kept(words, paths, frame.pictures, drawn)
+                    shown = self._show_kept(words, paths, frame.pictures, drawn)
+                    kept = dict(zip(paths, frame.pictures, strict=True))
+                    traces.keep(kept, {path for path, _ in shown[self.page.drawn]})
+                    yield shown
 
     def _going_on(self, words: Words, frame: Frame) -> Update:
         said = [words("draw.row", row=frame.row, rows=frame.rows)]

@@ -74,9 +74,7 @@ def lay_out() -> DrawLayout:
     )
     actions = _actions()
     experts = ExpertView(
-        button=actions.pop("show_experts"),
-        worked=expert_events.worked("drawing-experts"),
-        status=progress,
+        button=actions.pop("show_experts"), worked=expert_events.worked("drawing-experts")
     )
     return DrawLayout(
         **controls,

@@ -34,11 +34,10 @@ Counts = Mapping[str, "np.ndarray"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpertView:
-    """`button` asks, `worked` shows, `status` says that it takes a moment."""
+    """`button` asks, `worked` shows."""
 
     button: gr.Button
     worked: gr.HTML
-    status: gr.HTML
 
     def connect(
         self, loader: ModelLoader, count: Callable[..., Counts], inputs: list[Component]
@@ -47,17 +46,18 @@ class ExpertView:
 
         def show(request: gr.Request, *values: Any) -> Iterator[Update]:
             words = words_of(request)
-            yield {self.status: markup.note(words("experts.begin"))}
-            try:
-                with errors_as(toast(words)):
+            yield {self.worked: gr.HTML(markup.note(words("experts.begin")), **SHOWN)}
+            with errors_as(toast(words)):
+                try:
                     model = loader.model()
                     shown = expert_map.figure(count(model, *values), _layers(model), words)
-                yield {self.worked: gr.HTML(shown, **SHOWN)}
-            finally:
-                yield {self.status: markup.note("")}
+                except Exception:
+                    yield {self.worked: gr.HTML("", **HIDDEN)}
+                    raise
+            yield {self.worked: gr.HTML(shown)}
 
         in_browser([self.button.click], {self.button: OFF})
-        showing = self.button.click(show, inputs, [self.worked, self.status], **ENGINE)
+        showing = self.button.click(show, inputs, [self.worked], **ENGINE)
         in_browser(endings(showing), {self.button: ON})
 
 

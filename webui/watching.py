@@ -6,7 +6,7 @@ state of theirs, beside the switch's. Nothing is painted while it is off.
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING
@@ -31,8 +31,10 @@ class Traces:
     step: "DrawStep | None" = None  # of the drawing in progress, or of the last
     ids: dict[str, tuple[int, ...]] = field(default_factory=dict)  # of pictures, by their paths
 
-    def keep(self, paths: Sequence[str], pictures: Sequence["Picture"]) -> None:
-        self.ids |= {path: p.ids for path, p in zip(paths, pictures, strict=True)}
+    def keep(self, pictures: Mapping[str, "Picture"], shown: Container[str]) -> None:
+        """The ids of new pictures; of all, only those at paths that are shown."""
+        ids = self.ids | {path: picture.ids for path, picture in pictures.items()}
+        self.ids = {path: ids[path] for path in ids if path in shown}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

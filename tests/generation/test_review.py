@@ -15,6 +15,8 @@ from janus.pipeline import CAPTION_REQUEST, Janus
 from janus.prompts.batch import Prompt
 from janus.training.emoji.scenes import Placement, render
 from janus.training.emoji.sprites import Sprites
+from tests.dense_model import dense_config
+from tests.small_model import small_janus
 
 PICTURE = Image.new("RGB", (32, 32), "teal")
 
@@ -125,6 +127,47 @@ def test_it_looks_the_same_while_others_draw(tiny: Janus):
 def test_without_a_picture_there_is_nowhere_to_look(tiny: Janus):
     with pytest.raises(UsageError, match="no picture"):
         tiny.looked_at([], "What is it?", "a dog")
+
+
+def test_every_token_counts_for_what_it_is_however_many_others_draw(tiny: Janus):
+    grid = tiny.model.config.num_image_tokens
+    told = [("What is it?", "a dog")]
+    request = tiny.text_request(PICTURE, "Where?", history=told)
+    words = tiny.template.answer_ids("on the left")
+    drawing = threading.Thread(target=tiny.draw, args=("a cat",))
+    drawing.start()
+    while drawing.is_alive():
+        counts = tiny.experts_for_answer(PICTURE, "Where?", "on the left", history=told)
+        assert {kind: chosen.sum() // 2 for kind, chosen in counts.items()} == {
+            "seen": grid,
+            "text": len(request.prompt) + len(words) - grid,
+        }
+
+
+def test_experts_of_a_drawing_are_those_that_drew_it(tiny: Janus):
+    (picture,) = tiny.draw("a dog", seed=1)
+    counts = tiny.experts_for_drawing("a dog", picture.ids)
+    assert counts["drawn"].shape == (1, 4)  # its first layer is dense
+    assert counts["drawn"].sum() == 2 * len(picture.ids)
+    other = tiny.experts_for_drawing("a dog", picture.ids[::-1])
+    assert (counts["text"] == other["text"]).all() and (counts["drawn"] != other["drawn"]).any()
+    with pytest.raises(UsageError, match="no ids of this model"):
+        tiny.experts_for_drawing("a dog", [10**6])
+
+
+def test_a_dense_model_has_no_experts():
+    dense = small_janus(dense_config())
+    assert not dense.has_experts
+    with pytest.raises(UsageError, match="has no experts"):
+        dense.experts_for_answer(None, "What?", "a dog")
+
+
+def test_a_step_tells_its_ids_and_shows_them(tiny: Janus):
+    *_, before, last = tiny.draw_stream("a dog", seed=1, count=2)
+    assert before.ids[0] and last.index == sum(map(len, last.ids))
+    assert last.pictures and last.ids == tuple(picture.ids for picture in last.pictures)
+    assert 0 < before.passes < last.passes <= last.total
+    assert last.mosaic().width > last.mosaic().height * 1.5
 
 
 def _around(placement: Placement, grid: int) -> np.ndarray:

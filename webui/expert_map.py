@@ -22,7 +22,10 @@ def figure(counts: Mapping[str, np.ndarray], layers: Sequence[int], words: Words
     said = [words("experts.note")]
     if len(counts) == 2:
         share = round(100 * common_work(*counts.values()))
-        said.append(words(f"experts.common.{list(counts)[1]}", share=share))
+        if "drawn" in counts:
+            said.append(words("experts.common.drawn", share=share))
+        else:
+            said.append(words("experts.common.seen", share=share))
     notes = "".join(f'<p class="note">{escape(line)}</p>' for line in said)
     return f'<div class="maps">{"".join(maps)}</div>{notes}'
 
@@ -37,10 +40,18 @@ def common_work(first_LE: np.ndarray, second_LE: np.ndarray) -> float:
     return float(np.minimum(loads(first_LE), loads(second_LE)).mean())
 
 
+def _names(words: Words) -> dict[str, str]:
+    return {
+        "text": words("experts.text"),
+        "seen": words("experts.seen"),
+        "drawn": words("experts.drawn"),
+    }
+
+
 def _map(kind: str, chosen_LE: np.ndarray, layers: Sequence[int], words: Words) -> str:
     loads_LE = loads(chosen_LE)
     row, expert = (int(place) for place in np.unravel_index(loads_LE.argmax(), loads_LE.shape))
-    name = words(f"experts.{kind}")
+    name = _names(words)[kind]
     busiest = words("experts.busiest", square=_told(loads_LE, row, expert, layers, words))
     squares = "".join(
         _square(float(load), place, _told(loads_LE, *place, layers, words))

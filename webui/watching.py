@@ -68,7 +68,7 @@ def lay_out() -> Watching:
 def figure(step: "DrawStep", words: Words) -> str:
     """The mosaic with a line that says what it shows."""
     said = words("watch.so.far", done=step.index, total=step.total, passes=step.passes)
-    key = words("watch.key.done" if step.finished else "watch.key")
+    key = words("watch.key.done") if step.finished else words("watch.key")
     source = f"data:image/png;base64,{base64.b64encode(_png(step.mosaic())).decode()}"
     return (
         f'<figure><img src="{source}" alt="{escape(said)}">'

@@ -25,7 +25,6 @@ from webui.events import (
     StartStop,
     Update,
     endings,
-    in_browser,
     in_page_language,
     is_stopping,
 )
@@ -156,7 +155,8 @@ class DrawEvents:
         page.gallery.select(_open, page.drawn, looked_at, **PAGE)
         page.gallery.preview_close(_close, page.drawn, looked_at, **PAGE)
         page.experts.connect(self.loader, for_drawing, [page.chosen, page.watching.traces])
-        in_browser([page.chosen.change], {page.experts.worked: HIDDEN})
+        # Not in the browser, which does not hear of a state's changes.
+        page.chosen.change(lambda: gr.HTML(**HIDDEN), None, page.experts.worked, **PAGE)
 
 
 def _finished(words: Words, frame: Frame, pictures: Sequence["Picture"]) -> str:

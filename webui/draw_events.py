@@ -25,6 +25,7 @@ from webui.events import (
     StartStop,
     Update,
     endings,
+    in_browser,
     in_page_language,
     is_stopping,
 )
@@ -132,7 +133,7 @@ class DrawEvents:
         page = self.page
         triggers = [page.prompt.submit, page.start.click]
         # What it sorts would be overwritten by the gallery with new pictures.
-        self.buttons.begin(triggers, {page.match: OFF})
+        self.buttons.begin(triggers, {page.match: OFF, page.experts.worked: HIDDEN})
         drawing = gr.on(
             triggers,
             self.draw,
@@ -151,12 +152,11 @@ class DrawEvents:
         page = self.page
         shown = [page.gallery, page.actions, page.chosen]
         page.drawn.change(_show, [page.drawn, page.opened], shown, **PAGE)
+        in_browser([page.gallery.select, page.gallery.preview_close], {page.experts.worked: HIDDEN})
         looked_at = [page.opened, page.chosen]
         page.gallery.select(_open, page.drawn, looked_at, **PAGE)
         page.gallery.preview_close(_close, page.drawn, looked_at, **PAGE)
         page.experts.connect(self.loader, for_drawing, [page.chosen, page.watching.traces])
-        # Not in the browser, which does not hear of a state's changes.
-        page.chosen.change(lambda: gr.HTML(**HIDDEN), None, page.experts.worked, **PAGE)
 
 
 def _finished(words: Words, frame: Frame, pictures: Sequence["Picture"]) -> str:

@@ -54,8 +54,8 @@ def _map(kind: str, chosen_LE: np.ndarray, layers: Sequence[int], words: Words) 
     name = _names(words)[kind]
     busiest = words("experts.busiest", square=_told(loads_LE, row, expert, layers, words))
     squares = "".join(
-        _square(float(load), place, _told(loads_LE, *place, layers, words))
-        for place, load in np.ndenumerate(loads_LE)
+        _square(float(load), i, j, _told(loads_LE, i, j, layers, words))
+        for (i, j), load in np.ndenumerate(loads_LE)
     )
     height, width = (CELL * length - GAP for length in loads_LE.shape)
     return (
@@ -66,8 +66,7 @@ def _map(kind: str, chosen_LE: np.ndarray, layers: Sequence[int], words: Words) 
     )
 
 
-def _square(load: float, place: tuple[int, ...], told: str) -> str:
-    row, expert = place
+def _square(load: float, row: int, expert: int, told: str) -> str:
     side, strength = CELL - GAP, min(load / MOST, 1)
     return (
         f'<rect x="{expert * CELL}" y="{row * CELL}" width="{side}" height="{side}" '

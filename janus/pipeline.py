@@ -25,14 +25,21 @@ from janus.errors import UsageError, WeightsMissingError, as_janus_error
 from janus.generation.params import DrawParams, TextParams, settings_from
 from janus.generation.reading import AnswerReader
 from janus.generation.results import DrawStep, Picture, TextResult
-from janus.generation.review import log_likelihood, places_looked_at
+from janus.generation.review import (
+    count_experts,
+    log_likelihood,
+    places_looked_at,
+    watched_experts,
+)
 from janus.model.loading import load_model, num_parameters
 from janus.model.model import JanusModel
 from janus.model.moving import moved
+from janus.prompts.batch import Prompt
 from janus.prompts.chat import ChatTemplate, PromptStyle, Turn
 from janus.prompts.history import Message, conversation, turns_of
 from janus.prompts.styles import styled
 from janus.prompts.tokenizer import JanusTokenizer
+from vision.mosaic import CodeColours, mosaic
 from vision.pixels import Source, to_pictures
 from weights import catalog
 from weights.hub import locate
@@ -59,6 +66,7 @@ class Janus:
         """`guidance` and `temperature` are those of drawings that ask for none."""
         self.model, self.tokenizer, self.name = model, tokenizer, name
         self.guidance, self.temperature = guidance, temperature
+        self.colours = CodeColours(model.vqmodel)
         context = min(model.config.transformer.max_position_embeddings, TRAINED_CONTEXT)
         self.template = ChatTemplate(
             tokenizer, style, num_image_tokens=model.config.num_image_tokens, context=context
@@ -164,22 +172,64 @@ class Janus:
             ]
 
     def looked_at(
-        self, pictures: Source | Sequence[Source], question: str, answer: str
+        self,
+        pictures: Source | Sequence[Source] | None,
+        question: str,
+        answer: str,
+        *,
+        history: Sequence[Message] = (),
     ) -> list[np.ndarray]:
         """Where in each picture it looked for an answer: squares of [grid, grid], 0 to 1.
 
         They cover the picture as the model sees it, padded to a square; `vision.overlay` shows
-        them. An explanation of attention, and no more: what the answer rests on may be elsewhere.
+        them. `history` as for `ask`: all pictures of the conversation have a square, in their
+        order. An explanation of attention, and no more: what the answer rests on may be elsewhere.
+
+        Raises `UsageError` without a picture, `ContextError` where answer and history do not fit.
         """
-        asked = self.text_request(pictures, question).prompt
-        plain = self.text_request(pictures, CAPTION_REQUEST).prompt
+        words, special = self.template.answer_ids(answer), self.tokenizer.special
+        asked, plain = (
+            self.text_request(pictures, text, history=history, max_tokens=len(words)).prompt
+            for text in (question, CAPTION_REQUEST)
+        )
         if asked.pixels is None:
             raise UsageError("There is no picture to look at.", "Pass one picture or several.")
-        words, special = self.template.answer_ids(answer), self.tokenizer.special
         with beside_others(self.device):
-            places_P = places_looked_at(self.model, asked, words, plain, special.image)
+            places_P = places_looked_at(self.model, asked, words, plain, special)
         grid = self.model.config.vision.grid_size
         return list(places_P.view(-1, grid, grid).numpy())
+
+    def experts_for_answer(
+        self,
+        pictures: Source | Sequence[Source] | None,
+        question: str,
+        answer: str,
+        *,
+        history: Sequence[Message] = (),
+    ) -> dict[str, np.ndarray]:
+        """How often each expert was chosen: by "text" and by what is "seen", [layers, experts].
+
+        Layers without experts are left out. `history` as for `ask`.
+
+        Raises `UsageError` for a model without experts, `ContextError` where all does not fit.
+        """
+        words = self.template.answer_ids(answer)
+        room = {"max_tokens": len(words)}
+        request = self.text_request(pictures, question, history=history, **room)
+        return self._experts(request.prompt, words, draws=False)
+
+    def experts_for_drawing(self, prompt: str, ids: Sequence[int]) -> dict[str, np.ndarray]:
+        """How often each expert was chosen: by "text" and by what is "drawn", [layers, experts].
+
+        `ids` are those of a `Picture`, or as many as there are of one. The row without the prompt,
+        which guidance adds, does not count.
+
+        Raises `UsageError` for a model without experts, and for ids that it does not know.
+        """
+        config = self.model.config
+        if not set(ids) <= set(range(config.codebook.num_embeddings)):
+            raise UsageError("These ids are no ids of this model.", "Pass those of its pictures.")
+        return self._experts(self.template.to_draw(prompt), ids, draws=True)
 
     def answer(self, request: TextRequest) -> TextResult:
         """A prepared request's whole answer, with why it ended and its token counts."""
@@ -272,7 +322,10 @@ class Janus:
         return DrawStep(
             index=ticket.num_steps,
             total=ticket.total_steps,
+            passes=ticket.num_passes,
+            ids=tuple(ticket.pictures),
             make_preview=lambda: vision.preview.contact_sheet(self.previews(ticket)),
+            make_mosaic=lambda: vision.preview.contact_sheet(self.mosaics(ticket)),
             pictures=self._pictures(prompt, ticket) if done else None,
             held_back=ticket.held_back,
         )
@@ -282,6 +335,15 @@ class Janus:
         grid, decoder = self.model.config.vision.grid_size, self.model.vqmodel
         with beside_others(self.device):
             return [vision.preview.preview(decoder, list(ids), grid) for ids in ticket.pictures]
+
+    def mosaics(self, ticket: Ticket) -> list[Image.Image]:
+        """The ids of each picture as far as they have come, as coloured squares."""
+        grid = self.model.config.vision.grid_size
+        with beside_others(self.device):
+            return [
+                mosaic(self.colours.of(ids), grid, num_new=0 if s.finish_reason else s.num_new)
+                for ids, s in zip(ticket.pictures, ticket.sequences, strict=True)
+            ]
 
     # ------------------------------------------------------------ the model itself
 
@@ -330,6 +392,11 @@ class Janus:
         return self.model.quantization
 
     @property
+    def has_experts(self) -> bool:
+        """Whether some of its feed-forward layers are mixtures of experts."""
+        return self.model.config.transformer.experts is not None
+
+    @property
     def number_type(self) -> str:
         """Of weights and activations, as people call it."""
         return self.model.number_type
@@ -347,6 +414,17 @@ class Janus:
     @property
     def _drawing(self) -> dict[str, float]:
         return {"guidance": self.guidance, "temperature": self.temperature}
+
+    def _experts(
+        self, prompt: Prompt, result: Sequence[int], *, draws: bool
+    ) -> dict[str, np.ndarray]:
+        load, placeholder_id = watched_experts(self.model), self.tokenizer.special.image
+        with beside_others(self.device):
+            count_experts(load, self.model, prompt, result, placeholder_id, draws=draws)
+            return {
+                kind: np.stack([counts[kind].cpu().numpy() for counts in load.counts.values()])
+                for kind in ("text", "drawn" if draws else "seen")
+            }
 
     def _stream_text(self, request: TextRequest) -> Iterator[str]:
         for piece, _ in self._pieces(request, self.reader(request)):

@@ -4,9 +4,9 @@ In: the model and a conversation that ends with a question. Out: the answer so f
 again, at most a dozen times a second. Knows no Gradio.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from janus.errors import ContextError
 from janus.generation.params import TextParams
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from janus.pipeline import Janus
 
 SECONDS_BETWEEN_PIECES = 0.08
+T = TypeVar("T")
 
 
 def answers(model: "Janus", turns: Turns, **settings: Any) -> Generator[str]:
@@ -25,19 +26,26 @@ def answers(model: "Janus", turns: Turns, **settings: Any) -> Generator[str]:
 
     The settings are those of `Janus.ask`; an answer never takes more than half of the room.
     """
-    turn, told = turns[-1], history(turns)
+    turn = turns[-1]
     pictures = [open_upload(path) for path in turn.pictures]
     longest = settings.pop("max_tokens", TextParams().max_tokens)
     settings["max_tokens"] = min(longest, model.template.context // 2)
+    pieces = with_history(
+        turns, lambda told: model.ask_stream(pictures, turn.question, history=told, **settings)
+    )
+    return _growing(pieces)
+
+
+def with_history(turns: Turns, run: Callable[[list[tuple[str, str]]], T]) -> T:
+    """Runs with as many of the earlier turns as the model has room for."""
+    told = history(turns)
     while True:
         try:
-            pieces = model.ask_stream(pictures, turn.question, history=told, **settings)
+            return run(told)
         except ContextError:
             if not told:
                 raise
             told = told[1:]  # a conversation that outgrows the model loses its oldest turns
-        else:
-            return _growing(pieces)
 
 
 def _growing(pieces: Iterator[str]) -> Generator[str]:

@@ -29,6 +29,7 @@ from webui.events import (
     endings,
     in_browser,
 )
+from webui.expert_events import for_answer
 from webui.loader import ModelLoader
 from webui.looking import glowing
 from webui.part_events import PartEvents, Pictures
@@ -154,7 +155,7 @@ class AskEvents:
         yield {self.page.status: markup.note(words("ask.look.begin"))}
         try:
             with errors_as(toast(words)):
-                shown = glowing(self.loader.model(), turns[-1])
+                shown = glowing(self.loader.model(), turns)
             yield {self.page.looked: gr.update(**SHOWN), self.page.glow: shown}
         finally:
             yield {self.page.status: markup.note("")}
@@ -165,6 +166,7 @@ class AskEvents:
         return {
             self.page.look: gr.update(interactive=bool(answer and pictures)),
             self.page.draw: gr.update(interactive=bool(answer)),
+            self.page.experts.button: gr.update(interactive=bool(answer)),
         }
 
     def _connect(self) -> None:
@@ -178,7 +180,8 @@ class AskEvents:
             *(chip.click for chip in page.chips),
         ]
         others = [*page.chips, page.clear]
-        about_the_last = {page.look: OFF, page.draw: OFF, page.looked: HIDDEN}
+        about_the_last = {page.look: OFF, page.draw: OFF, page.experts.button: OFF}
+        about_the_last |= {page.looked: HIDDEN, page.experts.worked: HIDDEN}
         self.buttons.begin(triggers, dict.fromkeys(others, OFF) | about_the_last)
         asking = gr.on(
             triggers,
@@ -192,9 +195,10 @@ class AskEvents:
         )
         # A piece of the answer may arrive after `stop`: at the end nothing can follow a `clear`.
         self.buttons.end(asking, others=dict.fromkeys(others, ON))
+        offered = [page.look, page.draw, page.experts.button]
         for listen in endings(asking):
             listen(None, page.question, js=_SELECT_GAP, **PAGE)
-            listen(self._offer, page.turns, [page.look, page.draw], **PAGE)
+            listen(self._offer, page.turns, offered, **PAGE)
         in_browser([page.clear.click], about_the_last)
         page.clear.click(lambda: ([], ()), outputs=[page.chat, page.turns], **PAGE)
 
@@ -204,8 +208,10 @@ class AskEvents:
         looking = page.look.click(
             self.look, page.turns, [page.looked, page.glow, page.status], **ENGINE
         )
+        offered = [page.look, page.draw, page.experts.button]
         for listen in endings(looking):
-            listen(self._offer, page.turns, [page.look, page.draw], **PAGE)
+            listen(self._offer, page.turns, offered, **PAGE)
+        page.experts.connect(self.loader, for_answer, [page.turns])
         page.draw.click(
             lambda turns: (gr.Tabs(selected="draw"), turns[-1].answer),
             page.turns,

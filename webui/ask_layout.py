@@ -6,7 +6,8 @@ import gradio as gr
 from gradio.i18n import I18nData
 
 from janus.generation.params import TextParams
-from webui import markup, part_layout
+from webui import expert_events, markup, part_layout
+from webui.expert_events import ExpertView
 from webui.part_layout import PartLayout
 from webui.sliders import slider
 from webui.texts import text
@@ -28,6 +29,7 @@ class AskLayout:
     stop: gr.Button
     look: gr.Button
     draw: gr.Button
+    experts: ExpertView
     status: gr.HTML
     max_tokens: gr.Slider
     temperature: gr.Slider
@@ -94,6 +96,7 @@ def lay_out() -> AskLayout:
             with gr.Row(elem_classes="after"):
                 look = _button(text("ask.look"), "look")
                 draw = _button(text("ask.draw"), "draw-answer")
+                show_experts = expert_events.button("show-answer-experts", interactive=False)
             status = gr.HTML(markup.note(""), padding=False, elem_id="ask-status")
             with gr.Accordion(text("ask.settings"), open=False, elem_id="answers"):
                 max_tokens = slider(
@@ -116,6 +119,7 @@ def lay_out() -> AskLayout:
             elem_id="glow",
         )
         gr.HTML(markup.look(), padding=False)
+    worked = expert_events.worked("answer-experts")
     return AskLayout(
         pictures=pictures,
         chips=chips,
@@ -129,6 +133,7 @@ def lay_out() -> AskLayout:
         temperature=temperature,
         look=look,
         draw=draw,
+        experts=ExpertView(button=show_experts, worked=worked),
         status=status,
         looked=looked,
         glow=glow,

@@ -20,17 +20,21 @@ from webui.drawing import Frame, frames
 from webui.errors import errors_as, toast, warn
 from webui.events import (
     ENGINE,
+    HIDDEN,
     OFF,
     ON,
     PAGE,
     StartStop,
     Update,
     endings,
+    in_browser,
     in_page_language,
     is_stopping,
 )
+from webui.expert_events import for_drawing
 from webui.libraries import Libraries
 from webui.loader import ModelLoader
+from webui.watching import Traces
 from webui.words import Words, words_of
 
 if TYPE_CHECKING:
@@ -66,6 +70,7 @@ class DrawEvents:
         format: str,
         drawn: Drawn,
         key: str | None,
+        traces: Traces,
         request: gr.Request,
     ) -> Iterator[Update]:
         words, library = words_of(request), self.libraries.of(key)
@@ -75,13 +80,19 @@ class DrawEvents:
         with errors_as(toast(words)):
             try:
                 yield self.buttons.begun()
-                yield from self._draw(words, keep, prompt, settings, drawn)
+                yield from self._draw(words, keep, prompt, settings, drawn, traces)
             except Exception:
                 yield {self.page.progress: markup.note("")}
                 raise
 
     def _draw(
-        self, words: Words, keep: Keep, prompt: str, settings: dict[str, Any], drawn: Drawn
+        self,
+        words: Words,
+        keep: Keep,
+        prompt: str,
+        settings: dict[str, Any],
+        drawn: Drawn,
+        traces: Traces,
     ) -> Iterator[Update]:
         for _ in self.loader.waiting():
             for name in ("guidance", "temperature"):
@@ -90,7 +101,8 @@ class DrawEvents:
         model = self.loader.model()
         yield {self.page.progress: markup.bar(0, words("draw.begin"))}
         for frame in frames(model, prompt, **settings):
-            yield self._going_on(words, frame)
+            traces.step = frame.step
+            yield self._going_on(words, frame) | self.page.watching.update(traces, words)
             if frame.pictures is not None:
                 yield {self.page.progress: _finished(words, frame, frame.pictures)}
                 try:
@@ -98,7 +110,10 @@ class DrawEvents:
                 except SaveError as error:  # they stay on the stage
                     warn(error, words)
                 else:
-                    yield self._show_kept(words, paths, frame.pictures, drawn)
+                    shown = self._show_kept(words, paths, frame.pictures, drawn)
+                    kept = dict(zip(paths, frame.pictures, strict=True))
+                    traces.keep(kept, {path for path, _ in shown[self.page.drawn]})
+                    yield shown
 
     def _going_on(self, words: Words, frame: Frame) -> Update:
         said = [words("draw.row", row=frame.row, rows=frame.rows)]
@@ -127,12 +142,12 @@ class DrawEvents:
         style_chips.connect(page.style, page.prompt, self.loader)
         triggers = [page.prompt.submit, page.start.click]
         # What it sorts would be overwritten by the gallery with new pictures.
-        self.buttons.begin(triggers, {page.match: OFF})
+        self.buttons.begin(triggers, {page.match: OFF, page.experts.worked: HIDDEN})
         drawing = gr.on(
             triggers,
             self.draw,
-            inputs=[*page.settings, page.format, page.drawn, self.key],
-            outputs=[page.stage, page.progress, page.drawn, page.stop],
+            inputs=[*page.settings, page.format, page.drawn, self.key, page.watching.traces],
+            outputs=[page.stage, page.progress, page.drawn, page.stop, page.watching.mosaic],
             **ENGINE,
         )
         for listen in endings(drawing):
@@ -146,9 +161,11 @@ class DrawEvents:
         page = self.page
         shown = [page.gallery, page.actions, page.chosen]
         page.drawn.change(_show, [page.drawn, page.opened], shown, **PAGE)
+        in_browser([page.gallery.select, page.gallery.preview_close], {page.experts.worked: HIDDEN})
         looked_at = [page.opened, page.chosen]
         page.gallery.select(_open, page.drawn, looked_at, **PAGE)
         page.gallery.preview_close(_close, page.drawn, looked_at, **PAGE)
+        page.experts.connect(self.loader, for_drawing, [page.chosen, page.watching.traces])
 
 
 def _finished(words: Words, frame: Frame, pictures: Sequence["Picture"]) -> str:

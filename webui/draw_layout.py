@@ -9,10 +9,12 @@ from gradio.i18n import I18nData
 
 from janus.formats import Format
 from janus.generation.params import DrawParams
-from webui import markup, style_chips
+from webui import expert_events, markup, style_chips, watching
+from webui.expert_events import ExpertView
 from webui.sliders import slider
 from webui.style_chips import StyleChips
 from webui.texts import text
+from webui.watching import Watching
 
 COUNTS = [1, 2, 4, 8]
 FORMATS = [("PNG", Format.PNG), ("WebP", Format.WEBP), ("JPEG", Format.JPEG)]
@@ -32,12 +34,14 @@ class DrawLayout:
     format: gr.Radio  # of the files
     stage: gr.Image
     progress: gr.HTML
+    watching: Watching
     gallery: gr.Gallery
     actions: gr.Row  # for the chosen picture
     use_seed: gr.Button
     use_all: gr.Button
     ask_about: gr.Button
     match: gr.Button
+    experts: ExpertView
     drawn: gr.State  # what the gallery shows: paths and captions, newest first
     opened: gr.State  # the path of the picture that is open in it, or None
     chosen: gr.State  # that path, or else that of the newest
@@ -69,6 +73,7 @@ def lay_out() -> DrawLayout:
                 elem_id="stage",
             )
             progress = gr.HTML(markup.note(""), padding=False, elem_id="progress")
+            watched = watching.lay_out()
     gallery = gr.Gallery(
         label=text("draw.gallery"),
         columns=6,
@@ -79,9 +84,15 @@ def lay_out() -> DrawLayout:
         visible=False,
         elem_id="gallery",
     )
+    actions = _actions()
+    experts = ExpertView(
+        button=actions.pop("show_experts"), worked=expert_events.worked("drawing-experts")
+    )
     return DrawLayout(
         **controls,
-        **_actions(),
+        **actions,
+        experts=experts,
+        watching=watched,
         stage=stage,
         progress=progress,
         gallery=gallery,
@@ -151,6 +162,7 @@ def _actions() -> dict:
             "use_all": action(text("action.all"), "use-all"),
             "ask_about": action(text("action.ask"), "ask-about"),
             "match": action(text("action.match"), "match"),
+            "show_experts": expert_events.button("show-drawing-experts"),
         }
 
 

@@ -25,6 +25,7 @@ SECONDS_BETWEEN_FRAMES = 0.25
 class Frame:
     """`row` of `rows` is being drawn. `preview` is None where nothing new can be seen."""
 
+    step: "DrawStep"
     row: int
     rows: int
     fraction: float
@@ -64,6 +65,7 @@ class _Clock:
 
     def frame(self, step: "DrawStep", preview: "Image | None") -> Frame:
         return Frame(
+            step=step,
             row=min(int(step.fraction * self.rows) + 1, self.rows),
             rows=self.rows,
             fraction=step.fraction,

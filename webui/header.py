@@ -9,6 +9,7 @@ from webui import markup, style_chips
 from webui.ask_layout import AskLayout
 from webui.draw_layout import DrawLayout
 from webui.events import PAGE, Update
+from webui.expert_events import offered
 from webui.loader import Loading, ModelLoader, Ready
 from webui.spoken import Chip, chips_for, examples_for
 from webui.words import words_of
@@ -42,6 +43,7 @@ def connect(
         examples = examples_for(name, words)
         suited = _labelled(ask, chips_for(name, words))
         suited[draw.style.choice] = style_chips.suited(name, words, style)
+        suited |= {view.button: offered(state) for view in (draw.experts, ask.experts)}
         if isinstance(state, Ready):
             suited[draw.guidance] = state.model.guidance
             suited[draw.temperature] = state.model.temperature
@@ -56,7 +58,7 @@ def connect(
 
     page.load(mark, outputs=header.languages, **PAGE)
     outputs = [header.chip, header.timer, draw.examples, draw.guidance, draw.temperature]
-    outputs += [draw.style.choice, *ask.chips]
+    outputs += [draw.style.choice, *ask.chips, draw.experts.button, ask.experts.button]
     gr.on([page.load, header.timer.tick], look, draw.style.choice, outputs, **PAGE)
 
 

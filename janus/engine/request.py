@@ -90,6 +90,7 @@ class Sequence:
     guesses: list[int] = field(default_factory=list)  # of the ids that follow
     pace: float = 2.0  # ids that a pass gains, of late
     num_passes: int = 0
+    num_new: int = 0  # ids that the last pass gained
     slots: tuple[int, ...] = ()  # ascending
     piece: int = 0  # tokens of each prompt that a pass reads at most; given with the slots
     num_read: int = 0  # tokens of each prompt
@@ -155,6 +156,7 @@ class Sequence:
         self.guesses = chosen[num_new:]
         self.pace += (num_new - self.pace) / 4
         self.num_passes += 1
+        self.num_new = len(new)
         if ends:
             self.finish_reason = "stop"
         elif len(self.ids) == self.limit:

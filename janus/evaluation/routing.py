@@ -5,7 +5,7 @@ together with what came of it, as one complete row in which the kind of every to
 a `Routing`. `shuffle_routers` spoils a model, to show what its routing is worth.
 """
 
-# T tokens of a row, E routed experts of a layer, D width
+# E routed experts of a layer
 
 from collections import deque
 from collections.abc import Callable
@@ -15,14 +15,12 @@ from torch import Tensor
 
 from janus.engine.engine import Engine
 from janus.engine.request import ImageRequest, Sequence, TextRequest
-from janus.errors import UsageError
 from janus.evaluation.routing_report import MODALITIES, Routing
 from janus.evaluation.routing_work import Work
-from janus.model.cache import Rows
+from janus.generation.review import count_experts, watched_experts
 from janus.model.expert_load import ExpertLoad
 from janus.model.model import JanusModel
 from janus.pipeline import Janus
-from janus.prompts.batch import Prompt
 
 NUM_SLOTS = 16
 
@@ -36,7 +34,7 @@ def measure_routing(
         UsageError: the model has no experts.
     """
     config = janus.model.config.transformer
-    load = _load_of(janus.model)
+    load = watched_experts(janus.model)
     engine = _engine_for(janus, work)
     tickets = [engine.submit(request) for request in work.requests]
     for i, ticket in enumerate(tickets):
@@ -65,20 +63,10 @@ def shuffle_routers(model: JanusModel, seed: int) -> None:
         UsageError: the model has no experts.
     """
     generator = torch.Generator().manual_seed(seed)
-    for router in _load_of(model).routers.values():
+    for router in watched_experts(model).routers.values():
         order_E = torch.randperm(len(router.weight), generator=generator).to(router.weight.device)
         router.weight.copy_(router.weight[order_E])
         router.e_score_correction_bias.copy_(router.e_score_correction_bias[order_E])
-
-
-def _load_of(model: JanusModel) -> ExpertLoad:
-    load = ExpertLoad(model)
-    if not load.routers:
-        raise UsageError(
-            "This model has no experts: all its feed-forward layers are dense.",
-            "Choose a model with a mixture of experts, such as janus-emoji.",
-        )
-    return load
 
 
 def _engine_for(janus: Janus, work: Work) -> Engine:
@@ -96,27 +84,9 @@ def _output(janus: Janus, request: TextRequest | ImageRequest) -> int:
 
 
 def _replay(janus: Janus, sequence: Sequence, load: ExpertLoad) -> None:
+    placeholder_id = janus.tokenizer.special.image
     for prompt in sequence.prompts:
-        _replay_row(janus, prompt, sequence.ids, sequence.draws, load)
-
-
-@torch.inference_mode()
-def _replay_row(
-    janus: Janus, prompt: Prompt, result: list[int], draws: bool, load: ExpertLoad
-) -> None:
-    """One forward pass over a prompt and all ids that followed it."""
-    model, device, placeholder_id = janus.model, janus.device, janus.tokenizer.special.image
-    kinds = ["seen" if token == placeholder_id else "text" for token in prompt.ids]
-    kinds += ["drawn" if draws else "text"] * len(result)
-    masks_T = {m: torch.tensor([kind == m for kind in kinds], device=device) for m in MODALITIES}
-    result_T = torch.tensor(result, dtype=torch.long, device=device)
-    prompt_TD = model.embed_text(torch.tensor(prompt.ids, device=device))
-    result_TD = model.embed_image(result_T) if draws else model.embed_text(result_T)
-    hidden_TD = torch.cat([prompt_TD, result_TD])
-    if prompt.pixels is not None:
-        hidden_TD[masks_T["seen"]] = model.see(prompt.pixels.to(device)).flatten(0, 1)
-    with load.tokens(**masks_T):
-        model(hidden_TD, Rows.uniform(1, len(kinds), device))
+        count_experts(load, janus.model, prompt, sequence.ids, placeholder_id, draws=sequence.draws)
 
 
 def _stack(load: ExpertLoad, kind: str) -> Tensor:

@@ -65,11 +65,18 @@ def _format_of(path: Path) -> Format:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DrawStep:
-    """A drawing after `index` of `total` steps. A preview costs nothing until it is asked for."""
+    """A drawing after `index` of `total` steps, and so many passes of the model.
+
+    `ids` are those of each picture so far, in raster order. A preview or a mosaic costs nothing
+    until it is asked for.
+    """
 
     index: int
     total: int
+    passes: int
+    ids: tuple[tuple[int, ...], ...] = field(repr=False)
     make_preview: Callable[[], Image.Image] = field(repr=False)
+    make_mosaic: Callable[[], Image.Image] = field(repr=False)
     pictures: tuple[Picture, ...] | None = None
     held_back: bool = False  # memory did not suffice for all of it at once: some is drawn later
 
@@ -85,6 +92,10 @@ class DrawStep:
     def preview(self) -> Image.Image:
         """The picture so far; several pictures as one contact sheet."""
         return self.make_preview()
+
+    def mosaic(self) -> Image.Image:
+        """The ids so far as coloured squares (`vision.mosaic`); those of the last pass framed."""
+        return self.make_mosaic()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ the model computes stays the same. Training evens these counts out, evaluation r
 
 # N tokens, E routed experts
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -25,9 +26,13 @@ class ExpertLoad:
 
     @contextmanager
     def tokens(self, **masks_N: Tensor) -> Iterator[None]:
-        """Counts the forward passes inside; says which of their tokens are of which kind."""
+        """Counts the forward passes inside; says which of their tokens are of which kind.
+
+        Passes of other threads, which may use the same model meanwhile, are not counted.
+        """
+        own_thread = threading.get_ident()
         hooks = [
-            router.register_forward_hook(partial(self._count, name, masks_N))
+            router.register_forward_hook(partial(self._count, name, masks_N, own_thread))
             for name, router in self.routers.items()
         ]
         try:
@@ -40,10 +45,13 @@ class ExpertLoad:
         self,
         name: str,
         masks_N: dict[str, Tensor],
+        thread: int,
         router: Router,
         _inputs: tuple,
         output: tuple[Tensor, Tensor],
     ) -> None:
+        if threading.get_ident() != thread:
+            return
         _, chosen_NK = output
         counts = self.counts.setdefault(name, {})
         for kind, mask_N in masks_N.items():

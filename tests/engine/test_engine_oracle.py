@@ -116,7 +116,7 @@ def test_attention_is_that_of_transformers(pair):
     language_model = oracle.model.language_model
     language_model.set_attn_implementation("eager")
     wanted = language_model(inputs_embeds=hidden_ND[None], output_attentions=True).attentions
-    found = attention_to_pictures(ours, prompt, (), IMAGE)
     after = 3 + ours.config.num_image_tokens
+    found = attention_to_pictures(ours, prompt, (), IMAGE, after)
     for ours_HQP, theirs_1HNN in zip(found, wanted, strict=True):
         torch.testing.assert_close(ours_HQP, theirs_1HNN[0, :, after:, 3:after])

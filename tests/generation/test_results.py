@@ -70,8 +70,11 @@ def test_preview_is_made_only_when_asked_for(picture):
         made.append(1)
         return picture.image
 
-    step = DrawStep(index=3, total=12, make_preview=make)
+    so_far = dict(total=12, passes=2, ids=((5, 6, 7),), make_preview=make, make_mosaic=make)
+    step = DrawStep(index=3, **so_far)
     assert (step.fraction, step.finished, made) == (0.25, False, [])
     assert step.preview() is picture.image
     assert made == [1]
-    assert DrawStep(index=12, total=12, make_preview=make, pictures=(picture,)).finished
+    assert step.mosaic() is picture.image
+    assert made == [1, 1]
+    assert DrawStep(index=12, pictures=(picture,), **so_far).finished

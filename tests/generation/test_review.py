@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from janus.errors import UsageError
+from janus.errors import ContextError, UsageError
 from janus.evaluation.emoji_drawing import category_scenes
 from janus.generation.review import log_likelihood
 from janus.pipeline import CAPTION_REQUEST, Janus
 from janus.prompts.batch import Prompt
 from janus.training.emoji.scenes import Placement, render
 from janus.training.emoji.sprites import Sprites
+from tests.dense_model import dense_config
+from tests.small_model import small_janus
 
 PICTURE = Image.new("RGB", (32, 32), "teal")
 
@@ -75,6 +77,38 @@ def test_the_bundled_model_looks_at_what_a_question_names(sprites: Sprites):
     assert named > 1.5 * other
 
 
+def test_later_in_a_conversation_it_looks_at_what_is_asked_then(sprites: Sprites):
+    janus = Janus.from_pretrained("janus-emoji", device="cpu")
+    grid = janus.model.config.vision.grid_size
+    now = before = 0.0
+    for scene in category_scenes("position", sprites, 8):
+        picture = Image.fromarray(render(scene, sprites, janus.image_size))
+        first, second = scene.placements
+        asked, asked_next = (f"Where is the {sprites[p.sprite].name}?" for p in (first, second))
+        told = [(asked, janus.ask(picture, asked))]
+        answer = janus.ask(picture, asked_next, history=told)
+        (weights,) = janus.looked_at(picture, asked_next, answer, history=told)
+        now += weights[_around(second, grid)].sum()
+        before += weights[_around(first, grid)].sum()
+    assert now > 1.5 * before
+
+
+def test_every_picture_of_a_conversation_has_its_map(tiny: Janus):
+    told = [
+        {"role": "user", "content": "What is it?", "pictures": [PICTURE]},
+        {"role": "assistant", "content": "a dog"},
+    ]
+    maps = tiny.looked_at(Image.new("RGB", (40, 20), "red"), "And this?", "a cat", history=told)
+    (alone,) = tiny.looked_at(PICTURE, "And this?", "a cat")
+    assert len(maps) == 2 and max(weights.max() for weights in maps) == 1
+    assert abs(maps[0] - alone).max() > 1e-3
+
+
+def test_what_does_not_fit_is_told(tiny: Janus):
+    with pytest.raises(ContextError):
+        tiny.looked_at(PICTURE, "What is it?", "a dog", history=[("And?", "yes " * 600)])
+
+
 def test_of_several_pictures_each_has_its_map(tiny: Janus):
     pictures = [PICTURE, Image.new("RGB", (40, 20), "red")]
     maps = tiny.looked_at(pictures, "What is it?", "a dog")
@@ -93,6 +127,47 @@ def test_it_looks_the_same_while_others_draw(tiny: Janus):
 def test_without_a_picture_there_is_nowhere_to_look(tiny: Janus):
     with pytest.raises(UsageError, match="no picture"):
         tiny.looked_at([], "What is it?", "a dog")
+
+
+def test_every_token_counts_for_what_it_is_however_many_others_draw(tiny: Janus):
+    grid = tiny.model.config.num_image_tokens
+    told = [("What is it?", "a dog")]
+    request = tiny.text_request(PICTURE, "Where?", history=told)
+    words = tiny.template.answer_ids("on the left")
+    drawing = threading.Thread(target=tiny.draw, args=("a cat",))
+    drawing.start()
+    while drawing.is_alive():
+        counts = tiny.experts_for_answer(PICTURE, "Where?", "on the left", history=told)
+        assert {kind: chosen.sum() // 2 for kind, chosen in counts.items()} == {
+            "seen": grid,
+            "text": len(request.prompt) + len(words) - grid,
+        }
+
+
+def test_experts_of_a_drawing_are_those_that_drew_it(tiny: Janus):
+    (picture,) = tiny.draw("a dog", seed=1)
+    counts = tiny.experts_for_drawing("a dog", picture.ids)
+    assert counts["drawn"].shape == (1, 4)  # its first layer is dense
+    assert counts["drawn"].sum() == 2 * len(picture.ids)
+    other = tiny.experts_for_drawing("a dog", picture.ids[::-1])
+    assert (counts["text"] == other["text"]).all() and (counts["drawn"] != other["drawn"]).any()
+    with pytest.raises(UsageError, match="no ids of this model"):
+        tiny.experts_for_drawing("a dog", [10**6])
+
+
+def test_a_dense_model_has_no_experts():
+    dense = small_janus(dense_config())
+    assert not dense.has_experts
+    with pytest.raises(UsageError, match="has no experts"):
+        dense.experts_for_answer(None, "What?", "a dog")
+
+
+def test_a_step_tells_its_ids_and_shows_them(tiny: Janus):
+    *_, before, last = tiny.draw_stream("a dog", seed=1, count=2)
+    assert before.ids[0] and last.index == sum(map(len, last.ids))
+    assert last.pictures and last.ids == tuple(picture.ids for picture in last.pictures)
+    assert 0 < before.passes < last.passes <= last.total
+    assert last.mosaic().width > last.mosaic().height * 1.5
 
 
 def _around(placement: Placement, grid: int) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Choices are counted by router and kind, from outside, and only when asked to."""
 
+import threading
+
 import torch
 
 from janus.config import ExpertsConfig
@@ -39,3 +41,13 @@ def test_nothing_is_counted_outside_or_changed_inside():
         watched_gates, watched_chosen = model(TOKENS)
     assert torch.equal(gates, watched_gates)
     assert torch.equal(chosen, watched_chosen)
+
+
+def test_passes_of_other_threads_are_not_counted():
+    model = torch.nn.Sequential(router())
+    load = ExpertLoad(model)
+    with load.tokens(text=TEXT):
+        other = threading.Thread(target=model, args=(TOKENS[:1],))
+        other.start()
+        other.join()
+    assert not load.counts

@@ -85,7 +85,11 @@ class ZeroJanus(Janus):
         for step in super().draw_stream(prompt, **settings):
             if pace.is_due() or step.finished:
                 with pace.update():
-                    yield replace(step, make_preview=partial(_itself, step.preview()))
+                    yield replace(
+                        step,
+                        make_preview=partial(_itself, step.preview()),
+                        make_mosaic=partial(_itself, step.mosaic()),
+                    )
 
     def _matches(self, pictures: Sequence[Source], prompt: str) -> Iterator[list[float]]:
         yield super().match(pictures, prompt)

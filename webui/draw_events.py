@@ -16,8 +16,9 @@ from webui import markup
 from webui.draw_layout import DrawLayout
 from webui.drawing import Frame, frames
 from webui.errors import errors_as, toast, warn
+from webui.estimates import Estimates
 from webui.events import (
-    ENGINE,
+    IN_TURN,
     OFF,
     ON,
     PAGE,
@@ -29,6 +30,7 @@ from webui.events import (
 )
 from webui.libraries import Libraries
 from webui.library import Library
+from webui.line import Line, Place
 from webui.loader import ModelLoader
 from webui.words import Words, words_of
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from janus.generation.results import Picture
 
 LARGEST_GALLERY = 60
+ROWS_A_PICTURE = 2  # of the engine; one where guidance is off
 _SAY_IF_STOPPED = f"""(stop, progress) => {is_stopping("stop")}
     ? {in_page_language(lambda words: markup.note(words("draw.stopped")))} : progress"""
 
@@ -46,9 +49,16 @@ class DrawEvents:
     """Connects the tab to the model; finished pictures go to the library that `key` opens."""
 
     def __init__(
-        self, page: DrawLayout, loader: ModelLoader, libraries: Libraries, key: Component
+        self,
+        page: DrawLayout,
+        loader: ModelLoader,
+        libraries: Libraries,
+        key: Component,
+        line: Line,
+        estimates: Estimates,
     ) -> None:
         self.page, self.loader, self.libraries, self.key = page, loader, libraries, key
+        self.line, self.estimates = line, estimates
         self.buttons = StartStop(page.start, page.stop)
         self._connect()
 
@@ -69,23 +79,34 @@ class DrawEvents:
         with errors_as(toast(words)):
             try:
                 yield self.buttons.begun()
-                yield from self._draw(words, library, prompt, settings, drawn)
+                with self.line.place() as place:
+                    yield from self._wait(words, place, settings)
+                    yield from self._draw(words, library, prompt, settings, drawn)
             except Exception:
                 yield {self.page.progress: markup.note("")}
                 raise
 
-    def _draw(
-        self, words: Words, library: Library, prompt: str, settings: dict[str, Any], drawn: Drawn
-    ) -> Iterator[Update]:
+    def _wait(self, words: Words, place: Place, settings: dict[str, Any]) -> Iterator[Update]:
+        """For one's turn, and for the model."""
+        for number in place.waiting():
+            said = words("wait.line", number=number, together=self.line.at_once)
+            yield {self.page.progress: markup.note(said)}
         for _ in self.loader.waiting():
             for name in ("guidance", "temperature"):
                 settings.pop(name, None)  # the page cannot know yet what suits the model
             yield {self.page.progress: markup.note(words("wait.model"))}
-        model = self.loader.model()
-        yield {self.page.progress: markup.bar(0, words("draw.begin"))}
+
+    def _draw(
+        self, words: Words, library: Library, prompt: str, settings: dict[str, Any], drawn: Drawn
+    ) -> Iterator[Update]:
+        model, rows = self.loader.model(), ROWS_A_PICTURE * settings["count"]
+        begin = words("wait.room") if model.must_wait(rows) else words("draw.begin")
+        yield {self.page.progress: markup.bar(0, begin)}
         for frame in frames(model, prompt, **settings):
             yield self._going_on(words, frame)
             if frame.pictures is not None:
+                if frame.seconds_at_work is not None:
+                    self.estimates.add(model, settings["count"], frame.seconds_at_work)
                 yield {self.page.progress: _finished(words, frame, frame.pictures)}
                 try:
                     paths = library.add(frame.pictures)
@@ -124,7 +145,7 @@ class DrawEvents:
             self.draw,
             inputs=[*page.settings, page.drawn, self.key],
             outputs=[page.stage, page.progress, page.drawn, page.stop],
-            **ENGINE,
+            **IN_TURN,
         )
         for listen in endings(drawing):
             listen(None, [page.stop, page.progress], page.progress, js=_SAY_IF_STOPPED, **PAGE)

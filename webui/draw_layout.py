@@ -13,19 +13,26 @@ from webui.sliders import slider
 from webui.texts import text
 
 COUNTS = [1, 2, 4, 8]
+_TELL_CARD = """element.addEventListener("click", (event) => {
+    const card = event.target.closest("[data-card]");
+    if (card) trigger("click", {card: card.dataset.card});
+})"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawLayout:
     prompt: gr.Textbox
+    length: gr.HTML  # of the prompt
     examples: gr.Dataset
     count: gr.Radio
     seed: gr.Textbox
     start: gr.Button
     stop: gr.Button
+    estimate: gr.HTML
     guidance: gr.Slider
     temperature: gr.Slider
     stage: gr.Image
+    cards: gr.HTML  # in the place of the stage while nothing stands on it
     progress: gr.HTML
     gallery: gr.Gallery
     actions: gr.Row  # for the chosen picture
@@ -49,13 +56,7 @@ def lay_out() -> DrawLayout:
         with gr.Column(scale=1, min_width=280):
             controls = _controls()
         with gr.Column(scale=1, min_width=280):
-            stage = gr.Image(
-                label=text("draw.stage"),
-                show_label=False,
-                interactive=False,
-                buttons=["fullscreen"],
-                elem_id="stage",
-            )
+            stage, cards = _easel()
             progress = gr.HTML(markup.note(""), padding=False, elem_id="progress")
     gallery = gr.Gallery(
         label=text("draw.gallery"),
@@ -71,12 +72,26 @@ def lay_out() -> DrawLayout:
         **controls,
         **_actions(),
         stage=stage,
+        cards=cards,
         progress=progress,
         gallery=gallery,
         drawn=gr.State([]),
         opened=gr.State(None),
         chosen=gr.State(None),
     )
+
+
+def _easel() -> tuple[gr.Image, gr.HTML]:
+    with gr.Column(elem_id="easel"):
+        stage = gr.Image(
+            label=text("draw.stage"),
+            show_label=False,
+            interactive=False,
+            buttons=["fullscreen"],
+            elem_id="stage",
+        )
+        cards = gr.HTML(padding=False, js_on_load=_TELL_CARD, elem_id="cards")
+    return stage, cards
 
 
 def _controls() -> dict:
@@ -87,6 +102,7 @@ def _controls() -> dict:
         autofocus=True,
         elem_id="prompt",
     )
+    length = gr.HTML(markup.note(""), padding=False, elem_id="length")
     chips = gr.Dataset(
         label=text("draw.examples"),
         components=[prompt],
@@ -106,16 +122,19 @@ def _controls() -> dict:
         )
     start = gr.Button(text("draw.start"), variant="primary", size="lg", elem_id="draw")
     stop = gr.Button(text("stop"), variant="stop", size="lg", visible=False, elem_id="stop-drawing")
+    estimate = gr.HTML(markup.note(""), padding=False, elem_id="estimate")
     with gr.Accordion(text("draw.more"), open=False):
         guidance = slider(DrawParams, "guidance", text("draw.guidance"), step=0.5)
         temperature = slider(DrawParams, "temperature", text("draw.temperature"), step=0.05)
     return {
         "prompt": prompt,
+        "length": length,
         "examples": chips,
         "count": count,
         "seed": seed,
         "start": start,
         "stop": stop,
+        "estimate": estimate,
         "guidance": guidance,
         "temperature": temperature,
     }

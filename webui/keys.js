@@ -24,11 +24,6 @@
     const title = bar ? `${Math.round(100 * bar.value)} % - Janus` : "Janus";
     if (document.title !== title) document.title = title;
   };
-  document.addEventListener("DOMContentLoaded", () =>
-    new MutationObserver(tell).observe(document.body, {
-      attributeFilter: ["value"],
-      childList: true,
-      subtree: true,
-    }),
-  );
+  const changes = { attributeFilter: ["value"], childList: true, subtree: true };
+  new MutationObserver(tell).observe(document, changes);
 })();

@@ -76,7 +76,7 @@ def test_the_length_of_the_prompt_is_counted_and_a_long_one_is_marked(page: Page
     prompt.press_sequentially("two red hearts")
     tokens, limit = model.prompt_length("two red hearts")
     expect(length).to_have_text(f"{tokens} of {limit} tokens")
-    too_long = "heart " * limit
+    too_long = "heart " * (limit + 9)
     prompt.fill(too_long)
     expect(length.locator(".warning")).to_contain_text("Too long for this model")
     page.locator("#draw").click()

@@ -102,14 +102,14 @@ def test_time_is_estimated_once_it_was_measured(open_page: Open, other_studio: s
     expect(estimate).to_have_text("")
     draw(page, "a fox")
     finish(page)
-    expect(estimate).to_have_text(re.compile(r"^Takes about \d+\.\d s$"))
+    expect(estimate).to_contain_text(re.compile(r"Takes about \d+\.\d s"))
     page.get_by_label("4", exact=True).check()
-    expect(estimate).to_have_text(re.compile(r"^Takes at most about \d+\.\d s$"))
+    expect(estimate).to_contain_text(re.compile(r"Takes at most about \d+\.\d s"))
     draw(page, "a fox")
     finish(page)
-    expect(estimate).to_have_text(re.compile(r"^Takes about"))
+    expect(estimate).to_contain_text("Takes about")
     second = open_page(address=other_studio, language="es-ES")
-    expect(second.locator("#estimate")).to_have_text(re.compile(r"^Tarda unos \d+,\d s$"))
+    expect(second.locator("#estimate")).to_contain_text(re.compile(r"Tarda unos \d+,\d s"))
 
 
 def test_those_who_wait_know_their_number_and_may_leave(

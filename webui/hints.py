@@ -56,4 +56,4 @@ def _length(words: Words, tokens: int, limit: int) -> str:
     said = words("draw.length", tokens=tokens, limit=limit)
     if tokens <= limit:
         return markup.note(said)
-    return markup.warning(f"{said} {words('draw.too.long')}")
+    return markup.warning(f"{said} · {words('draw.too.long')}")

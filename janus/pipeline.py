@@ -316,6 +316,14 @@ class Janus:
             pad_id=self.tokenizer.special.pad,
         )
 
+    def prompt_length(self, prompt: str) -> tuple[int, int]:
+        """How many tokens of a prompt to draw there are, and how many there may be."""
+        return self.template.length_to_draw(prompt)
+
+    def must_wait(self, num_rows: int) -> bool:
+        """Whether a request of so many rows waits until somebody else's ends; seen from outside."""
+        return self.engine.must_wait(num_rows)
+
     def draw_step(self, prompt: str, ticket: Ticket) -> DrawStep:
         """How far a prepared request of this prompt has come; with its pictures at the end."""
         done = ticket.done and ticket.error is None  # first: other threads bring it further

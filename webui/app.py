@@ -21,8 +21,11 @@ from janus.errors import ServerError, UsageError
 from janus.formats import Format
 from webui import (
     ask_layout,
+    card_events,
+    cards,
     draw_layout,
     header,
+    hints,
     library_layout,
     markup,
     page_language,
@@ -33,10 +36,13 @@ from webui.about_tab import about_tab
 from webui.ask_events import AskEvents
 from webui.draw_events import DrawEvents
 from webui.endpoints import add_endpoints
+from webui.estimates import Estimates
+from webui.events import AT_ONCE
 from webui.libraries import Owned, PerBrowser
 from webui.library import Library
 from webui.library_events import LibraryEvents
 from webui.library_key import library_key
+from webui.line import Line
 from webui.loader import Loading, ModelLoader, holding, pretrained
 from webui.models_tab import models_tab
 from webui.picture_actions import PictureActions
@@ -77,21 +83,23 @@ def build(
         page.temp_file_sets.append(visitors.files)
         # First, so that no event of the page takes their names.
         add_endpoints(loader, visitors, uploads=uploads)
+        gr.set_static_paths(cards.FOLDER)
         if library:
             gr.set_static_paths(library)  # shown as they are, without a copy in the cache
         libraries = Owned(Library(library)) if library else visitors
         key = library_key(page, is_needed=library is None)
+        line, estimates = Line(AT_ONCE), Estimates()
         head = header.lay_out()
         if in_small_space:
             gr.HTML(markup.banner(), padding=False, elem_id="banner")
         with gr.Tabs(overflow_behavior="wrap") as tabs:
             with gr.Tab(text("draw.tab"), id="draw"):
                 draw = draw_layout.lay_out()
-                DrawEvents(draw, loader, libraries, key)
+                DrawEvents(draw, loader, libraries, key, line, estimates)
                 remember(page, draw.format, name="janus-format", known=list(Format))
             with gr.Tab(text("ask.tab"), id="ask"):
                 ask = ask_layout.lay_out()
-                AskEvents(ask, loader, tabs, draw.prompt)
+                AskEvents(ask, loader, tabs, draw.prompt, line)
             actions = PictureActions(draw, loader, tabs, ask.pictures)
             actions.connect_gallery()
             with gr.Tab(text("library.tab"), id="library") as tab:
@@ -103,6 +111,8 @@ def build(
             with gr.Tab(text("about.tab"), id="about", elem_id="about") as tab:
                 about_tab(page, tab, loader, is_private=library is not None)
         header.connect(page, head, loader, draw, ask)
+        hints.connect(head.chip, draw, loader, estimates)
+        card_events.connect(head.chip, draw, loader)
     return page.queue(max_size=LARGEST_QUEUE)
 
 

@@ -20,6 +20,7 @@ from webui.errors import errors_as, toast
 from webui.events import (
     ENGINE,
     HIDDEN,
+    IN_TURN,
     OFF,
     ON,
     PAGE,
@@ -30,6 +31,7 @@ from webui.events import (
     in_browser,
 )
 from webui.expert_events import for_answer
+from webui.line import Line
 from webui.loader import ModelLoader
 from webui.looking import glowing
 from webui.part_events import PartEvents, Pictures
@@ -60,9 +62,14 @@ class AskEvents:
     """Connects the tab to the model, and to the prompt that an answer may become."""
 
     def __init__(
-        self, page: AskLayout, loader: ModelLoader, tabs: gr.Tabs, prompt: gr.Textbox
+        self,
+        page: AskLayout,
+        loader: ModelLoader,
+        tabs: gr.Tabs,
+        prompt: gr.Textbox,
+        line: Line,
     ) -> None:
-        self.page, self.loader = page, loader
+        self.page, self.loader, self.line = page, loader, line
         self.tabs, self.prompt = tabs, prompt
         self.buttons = StartStop(page.start, page.stop)
         self.part = PartEvents(page.part, page.pictures)
@@ -97,7 +104,11 @@ class AskEvents:
             if asked.again:
                 temperature = temperature or FREER
             settings = {"max_tokens": max_tokens, "temperature": temperature}
-            yield from self._answer(words, asked, turns, settings)
+            with self.line.place() as place:
+                for number in place.waiting():
+                    said = words("wait.line", number=number, together=self.line.at_once)
+                    yield {self.page.status: markup.note(said)}
+                yield from self._answer(words, asked, turns, settings)
 
     def _chosen(self, event: gr.EventData, words: Words) -> str | None:
         """The question of the chip that was clicked."""
@@ -191,7 +202,7 @@ class AskEvents:
                 *(page.max_tokens, page.temperature, page.turns),
             ],
             outputs=[page.chat, page.turns, page.question, page.status, page.stop],
-            **ENGINE,
+            **IN_TURN,
         )
         # A piece of the answer may arrive after `stop`: at the end nothing can follow a `clear`.
         self.buttons.end(asking, others=dict.fromkeys(others, ON))

@@ -18,9 +18,10 @@ from webui import markup, style_chips
 from webui.draw_layout import DrawLayout
 from webui.drawing import Frame, frames
 from webui.errors import errors_as, toast, warn
+from webui.estimates import Estimates
 from webui.events import (
-    ENGINE,
     HIDDEN,
+    IN_TURN,
     OFF,
     ON,
     PAGE,
@@ -33,6 +34,7 @@ from webui.events import (
 )
 from webui.expert_events import for_drawing
 from webui.libraries import Libraries
+from webui.line import Line, Place
 from webui.loader import ModelLoader
 from webui.watching import Traces
 from webui.words import Words, words_of
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
 LARGEST_GALLERY = 60
 LONGEST_SEED = 30  # digits; Python reads no number of thousands of them
+ROWS_A_PICTURE = 2  # of the engine; one where guidance is off
 _SAY_IF_STOPPED = f"""(stop, progress) => {is_stopping("stop")}
     ? {in_page_language(lambda words: markup.note(words("draw.stopped")))} : progress"""
 
@@ -53,9 +56,16 @@ class DrawEvents:
     """Connects the tab to the model; finished pictures go to the library that `key` opens."""
 
     def __init__(
-        self, page: DrawLayout, loader: ModelLoader, libraries: Libraries, key: Component
+        self,
+        page: DrawLayout,
+        loader: ModelLoader,
+        libraries: Libraries,
+        key: Component,
+        line: Line,
+        estimates: Estimates,
     ) -> None:
         self.page, self.loader, self.libraries, self.key = page, loader, libraries, key
+        self.line, self.estimates = line, estimates
         self.buttons = StartStop(page.start, page.stop)
         self._connect()
 
@@ -80,10 +90,22 @@ class DrawEvents:
         with errors_as(toast(words)):
             try:
                 yield self.buttons.begun()
-                yield from self._draw(words, keep, prompt, settings, drawn, traces)
+                with self.line.place() as place:
+                    yield from self._wait(words, place, settings)
+                    yield from self._draw(words, keep, prompt, settings, drawn, traces)
             except Exception:
                 yield {self.page.progress: markup.note("")}
                 raise
+
+    def _wait(self, words: Words, place: Place, settings: dict[str, Any]) -> Iterator[Update]:
+        """For one's turn, and for the model."""
+        for number in place.waiting():
+            said = words("wait.line", number=number, together=self.line.at_once)
+            yield {self.page.progress: markup.note(said)}
+        for _ in self.loader.waiting():
+            for name in ("guidance", "temperature"):
+                settings.pop(name, None)  # the page cannot know yet what suits the model
+            yield {self.page.progress: markup.note(words("wait.model"))}
 
     def _draw(
         self,
@@ -94,16 +116,15 @@ class DrawEvents:
         drawn: Drawn,
         traces: Traces,
     ) -> Iterator[Update]:
-        for _ in self.loader.waiting():
-            for name in ("guidance", "temperature"):
-                settings.pop(name, None)  # the page cannot know yet what suits the model
-            yield {self.page.progress: markup.note(words("wait.model"))}
-        model = self.loader.model()
-        yield {self.page.progress: markup.bar(0, words("draw.begin"))}
+        model, rows = self.loader.model(), ROWS_A_PICTURE * settings["count"]
+        begin = words("wait.room") if model.must_wait(rows) else words("draw.begin")
+        yield {self.page.progress: markup.bar(0, begin)}
         for frame in frames(model, prompt, **settings):
             traces.step = frame.step
             yield self._going_on(words, frame) | self.page.watching.update(traces, words)
             if frame.pictures is not None:
+                if frame.seconds_at_work is not None:
+                    self.estimates.add(model, settings["count"], frame.seconds_at_work)
                 yield {self.page.progress: _finished(words, frame, frame.pictures)}
                 try:
                     paths = keep(frame.pictures)
@@ -148,7 +169,7 @@ class DrawEvents:
             self.draw,
             inputs=[*page.settings, page.format, page.drawn, self.key, page.watching.traces],
             outputs=[page.stage, page.progress, page.drawn, page.stop, page.watching.mosaic],
-            **ENGINE,
+            **IN_TURN,
         )
         for listen in endings(drawing):
             listen(None, [page.stop, page.progress], page.progress, js=_SAY_IF_STOPPED, **PAGE)

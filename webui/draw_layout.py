@@ -18,21 +18,28 @@ from webui.watching import Watching
 
 COUNTS = [1, 2, 4, 8]
 FORMATS = [("PNG", Format.PNG), ("WebP", Format.WEBP), ("JPEG", Format.JPEG)]
+_TELL_CARD = """element.addEventListener("click", (event) => {
+    const card = event.target.closest("[data-card]");
+    if (card) trigger("click", {card: card.dataset.card});
+})"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawLayout:
     prompt: gr.Textbox
     style: StyleChips
+    length: gr.HTML  # of the prompt
     examples: gr.Dataset
     count: gr.Radio
     seed: gr.Textbox
     start: gr.Button
     stop: gr.Button
+    estimate: gr.HTML
     guidance: gr.Slider
     temperature: gr.Slider
     format: gr.Radio  # of the files
     stage: gr.Image
+    cards: gr.HTML  # in the place of the stage while nothing stands on it
     progress: gr.HTML
     watching: Watching
     gallery: gr.Gallery
@@ -65,13 +72,7 @@ def lay_out() -> DrawLayout:
         with gr.Column(scale=1, min_width=280):
             controls = _controls()
         with gr.Column(scale=1, min_width=280):
-            stage = gr.Image(
-                label=text("draw.stage"),
-                show_label=False,
-                interactive=False,
-                buttons=["fullscreen"],
-                elem_id="stage",
-            )
+            stage, cards = _easel()
             progress = gr.HTML(markup.note(""), padding=False, elem_id="progress")
             watched = watching.lay_out()
     gallery = gr.Gallery(
@@ -94,12 +95,26 @@ def lay_out() -> DrawLayout:
         experts=experts,
         watching=watched,
         stage=stage,
+        cards=cards,
         progress=progress,
         gallery=gallery,
         drawn=gr.State([]),
         opened=gr.State(None),
         chosen=gr.State(None),
     )
+
+
+def _easel() -> tuple[gr.Image, gr.HTML]:
+    with gr.Column(elem_id="easel"):
+        stage = gr.Image(
+            label=text("draw.stage"),
+            show_label=False,
+            interactive=False,
+            buttons=["fullscreen"],
+            elem_id="stage",
+        )
+        cards = gr.HTML(padding=False, js_on_load=_TELL_CARD, elem_id="cards")
+    return stage, cards
 
 
 def _controls() -> dict:
@@ -111,6 +126,7 @@ def _controls() -> dict:
         elem_id="prompt",
     )
     style = style_chips.lay_out()
+    length = gr.HTML(markup.note(""), padding=False, elem_id="length")
     chips = gr.Dataset(
         label=text("draw.examples"),
         components=[prompt],
@@ -130,6 +146,7 @@ def _controls() -> dict:
         )
     start = gr.Button(text("draw.start"), variant="primary", size="lg", elem_id="draw")
     stop = gr.Button(text("stop"), variant="stop", size="lg", visible=False, elem_id="stop-drawing")
+    estimate = gr.HTML(markup.note(""), padding=False, elem_id="estimate")
     with gr.Accordion(text("draw.more"), open=False):
         guidance = slider(DrawParams, "guidance", text("draw.guidance"), step=0.5)
         temperature = slider(DrawParams, "temperature", text("draw.temperature"), step=0.05)
@@ -143,11 +160,13 @@ def _controls() -> dict:
     return {
         "prompt": prompt,
         "style": style,
+        "length": length,
         "examples": chips,
         "count": count,
         "seed": seed,
         "start": start,
         "stop": stop,
+        "estimate": estimate,
         "guidance": guidance,
         "temperature": temperature,
         "format": format,

@@ -31,6 +31,7 @@ class Frame:
     fraction: float
     seconds: float  # since the beginning
     seconds_left: float | None
+    seconds_at_work: float | None  # for the whole, without what came before the first step
     preview: "Image | None" = None
     pictures: "tuple[Picture, ...] | None" = None
     held_back: bool = False  # memory did not suffice for all of it at once
@@ -71,15 +72,19 @@ class _Clock:
             fraction=step.fraction,
             seconds=time.monotonic() - self._began,
             seconds_left=self._left(step.fraction),
+            seconds_at_work=self._whole(step.fraction),
             preview=preview,
             pictures=step.pictures,
             held_back=step.held_back,
         )
 
     def _left(self, fraction: float) -> float | None:
+        whole = self._whole(fraction)
+        return None if whole is None else (1 - fraction) * whole
+
+    def _whole(self, fraction: float) -> float | None:
         assert self._first is not None
         first_time, first_fraction = self._first
         if fraction <= first_fraction:
             return None
-        speed = (fraction - first_fraction) / (time.monotonic() - first_time)
-        return (1 - fraction) / speed
+        return (time.monotonic() - first_time) / (fraction - first_fraction)

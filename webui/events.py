@@ -17,7 +17,8 @@ from webui.locale import TAGS
 from webui.texts import text
 from webui.words import Words, words_in
 
-AT_ONCE = 8  # requests that are in the engine together; more wait in the queue
+AT_ONCE = 8  # requests that are in the engine together; more wait
+IN_LINE = 16  # that are told so; each holds one of Gradio's 40 threads
 
 PAGE: Mapping[str, Any] = MappingProxyType(
     {"api_visibility": "private", "show_progress": "hidden", "queue": False}
@@ -26,6 +27,10 @@ PAGE: Mapping[str, Any] = MappingProxyType(
 TELLING: Mapping[str, Any] = MappingProxyType({**PAGE, "queue": True, "concurrency_limit": None})
 ENGINE: Mapping[str, Any] = MappingProxyType(
     {**TELLING, "concurrency_id": "engine", "concurrency_limit": AT_ONCE}
+)
+# For events that stand in a `Line` of their own accord.
+IN_TURN: Mapping[str, Any] = MappingProxyType(
+    {**TELLING, "concurrency_id": "line", "concurrency_limit": AT_ONCE + IN_LINE}
 )
 
 Listen = Callable[..., Any]  # such as `button.click`

@@ -1,4 +1,6 @@
-// Keys for the whole page: Ctrl+Enter (or Cmd+Enter) starts, Escape stops, ? opens About.
+// For the whole page: its keys, and its title, which tells how far a drawing is.
+
+// Ctrl+Enter (or Cmd+Enter) starts, Escape stops, ? opens About.
 (() => {
   const press = (...buttons) => {
     const visible = buttons
@@ -14,4 +16,14 @@
     if (event.key === "?" && !isTyping) press("about-button");
     if (event.key === "Escape") press("stop-drawing", "stop-answer");
   });
+})();
+
+(() => {
+  const tell = () => {
+    const bar = document.querySelector("#progress progress");
+    const title = bar ? `${Math.round(100 * bar.value)} % - Janus` : "Janus";
+    if (document.title !== title) document.title = title;
+  };
+  const changes = { attributeFilter: ["value"], childList: true, subtree: true };
+  new MutationObserver(tell).observe(document, changes);
 })();

@@ -72,7 +72,7 @@ class ModelLoader:
         with self._lock:
             if not self._settled.is_set() and self.state != Loading(name):
                 raise UsageError(f"{self.state.name} is being loaded.", "Wait for its end first.")
-            previous = self._current()
+            previous = self.current
             self.state = Loading(name)
             self._settled.clear()
         threading.Thread(target=self._run, args=(name, previous), daemon=True).start()
@@ -86,13 +86,15 @@ class ModelLoader:
     def model(self) -> "Janus":
         """The model, as soon as there is one. Raises the `JanusError` that prevented it."""
         self._settled.wait()
-        model = self._current()
+        model = self.current
         if model is None:
             assert isinstance(self.state, Failed)
             raise self.state.error
         return model
 
-    def _current(self) -> "Janus | None":
+    @property
+    def current(self) -> "Janus | None":
+        """The model that is in use at this moment."""
         if isinstance(self.state, Ready):
             return self.state.model
         return self.state.previous if isinstance(self.state, Failed) else None

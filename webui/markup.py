@@ -4,8 +4,11 @@ In: plain values, and the words of the visitor. Out: HTML in which every text fr
 escaped.
 """
 
+from collections.abc import Sequence
 from html import escape
+from urllib.parse import quote
 
+from webui.cards import Card
 from webui.loader import Failed, Loading, Ready, State, short
 from webui.locale import Locale, locales
 from webui.texts import text
@@ -24,6 +27,11 @@ def note(line: str) -> str:
 def quiet(line: str) -> str:
     """A line that is not read out when it changes."""
     return f'<p class="note">{escape(line)}</p>'
+
+
+def warning(line: str) -> str:
+    """A line that says what will not work."""
+    return f'<p class="note warning" role="status">{escape(line)}</p>'
 
 
 def bar(fraction: float, line: str) -> str:
@@ -58,6 +66,18 @@ def languages(words: Words | None = None) -> str:
     return f"<nav{label}>{' '.join(links)}</nav>"
 
 
+def cards(drawn: Sequence[Card], words: Words) -> str:
+    """Buttons with pictures and their prompts; a click on one tells its number."""
+    if not drawn:
+        return ""
+    said = escape(words("draw.cards", model=drawn[0].settings.model))
+    buttons = "".join(_card(number, card) for number, card in enumerate(drawn))
+    return (
+        f'<p class="note" id="cards-note">{said}</p>'
+        f'<div class="cards" role="group" aria-labelledby="cards-note">{buttons}</div>'
+    )
+
+
 def chip(state: State, words: Words) -> str:
     """What the model is, what it knows, and where it runs; or what became of it."""
     match state:
@@ -83,6 +103,14 @@ def details(name: str, words: Words) -> str:
         f'<p class="note">{escape(" ".join(said))}</p>'
         f'<p class="note">{escape(words("models.licence"))} <a href="{escape(entry.licence_url)}" '
         f'target="_blank" rel="noopener">{escape(entry.licence)}</a></p>'
+    )
+
+
+def _card(number: int, card: Card) -> str:
+    source = f"gradio_api/file={quote(card.path.as_posix())}"
+    return (
+        f'<button type="button" data-card="{number}"><img src="{source}" alt="">'
+        f"<span>{escape(card.settings.prompt)}</span></button>"
     )
 
 

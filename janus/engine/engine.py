@@ -74,6 +74,11 @@ class Engine:
     def has_work(self) -> bool:
         return bool(self.scheduler.running or self.scheduler.waiting)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether a guided picture that is submitted now waits for room."""
+        return bool(self.scheduler.waiting) or self.scheduler.num_free < 2
+
     def submit(self, request: TextRequest | ImageRequest) -> Ticket:
         """Queues a request; its first ids appear once its prompt is read. Raises as `check`."""
         (ticket,) = self.submit_all([request])

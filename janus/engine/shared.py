@@ -64,6 +64,13 @@ class SharedEngine:
             with self._lock:
                 steps.close()
 
+    def must_wait(self, num_rows: int) -> bool:
+        """Whether a request of so many rows cannot begin before others end. Does not lock."""
+        engine = self.engine
+        if engine is None or not engine.has_work:
+            return False
+        return engine.is_full or engine.num_slots < min(num_rows, MAX_SLOTS)
+
     def _engine_for(self, requests: Many[TextRequest | ImageRequest]) -> Engine:
         slots, length = self._needs(requests)
         old = self.engine

@@ -118,6 +118,10 @@ class EngineWorker:
         """Whether requests are worked on."""
         return not self._stopped
 
+    def must_wait(self, num_rows: int) -> bool:
+        """Whether a request cannot begin before others end, however many rows it has."""
+        return self.engine.is_full
+
     def check_room(self, *requests: TextRequest | ImageRequest) -> None:
         """Raises `UsageError` for requests that could not even wait together."""
         most = self.engine.num_slots + self.max_waiting

@@ -88,20 +88,30 @@ class ChatTemplate:
 
     def to_draw(self, prompt: str) -> Prompt:
         """A description -> the prompt after which image ids follow."""
-        parts = [
-            self.tokenizer.special.bos,
-            *self._turn(Turn("user", prompt)),
-            *self._role(self.style.assistant),
-            ":",
-            self.tokenizer.special.image_start,
-        ]
-        ids = self._encode(parts)
+        ids = self._ids_to_draw(prompt)
         self._check_length(len(ids), self.num_image_tokens, 0)
         return Prompt(ids)
+
+    def length_to_draw(self, prompt: str) -> tuple[int, int]:
+        """How many tokens a description has, and how many there is room for."""
+        own = len(self._ids_to_draw(""))
+        room = self.context - self.num_image_tokens - own
+        return len(self._ids_to_draw(prompt)) - own, room
 
     def answer_ids(self, text: str) -> tuple[int, ...]:
         """What follows the prompt of `to_answer` where this text is the whole answer."""
         return self._encode([f" {text.strip()}", self.tokenizer.special.eos])
+
+    def _ids_to_draw(self, prompt: str) -> tuple[int, ...]:
+        return self._encode(
+            [
+                self.tokenizer.special.bos,
+                *self._turn(Turn("user", prompt)),
+                *self._role(self.style.assistant),
+                ":",
+                self.tokenizer.special.image_start,
+            ]
+        )
 
     def _turn(self, turn: Turn) -> list[str | int]:
         special, text = self.tokenizer.special, turn.text.strip()

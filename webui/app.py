@@ -29,6 +29,7 @@ from webui.library_events import LibraryEvents
 from webui.library_key import library_key
 from webui.loader import Loading, ModelLoader, holding, pretrained
 from webui.models_tab import models_tab
+from webui.opening import Opening
 from webui.picture_actions import PictureActions
 from webui.texts import text, translations
 
@@ -90,7 +91,9 @@ def build(
                     models_tab(page, loader, head)
             with gr.Tab(text("about.tab"), id="about", elem_id="about") as tab:
                 about_tab(page, tab, loader, is_private=library is not None)
-        header.connect(page, head, loader, draw, ask)
+        opening = Opening(draw, ask, loader)
+        opening.connect(page)
+        header.connect(page, head, loader, draw, ask, opening)
     return page.queue(max_size=LARGEST_QUEUE)
 
 

@@ -9,10 +9,10 @@ from gradio.i18n import I18nData
 
 from janus.generation.params import DrawParams
 from webui import markup
+from webui.link_button import LinkButton
+from webui.settings import COUNTS
 from webui.sliders import slider
 from webui.texts import text
-
-COUNTS = [1, 2, 4, 8]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,7 @@ class DrawLayout:
     use_seed: gr.Button
     use_all: gr.Button
     ask_about: gr.Button
+    copy_link: LinkButton
     match: gr.Button
     drawn: gr.State  # what the gallery shows: paths and captions, newest first
     opened: gr.State  # the path of the picture that is open in it, or None
@@ -128,6 +129,7 @@ def _actions() -> dict:
             "use_seed": action(text("action.seed"), "use-seed"),
             "use_all": action(text("action.all"), "use-all"),
             "ask_about": action(text("action.ask"), "ask-about"),
+            "copy_link": LinkButton.lay_out("copy-link"),
             "match": action(text("action.match"), "match"),
         }
 

@@ -9,7 +9,8 @@ from webui import markup
 from webui.ask_layout import AskLayout
 from webui.draw_layout import DrawLayout
 from webui.events import PAGE, Update
-from webui.loader import Loading, ModelLoader, Ready
+from webui.loader import Loading, ModelLoader
+from webui.opening import Kept, Opening
 from webui.spoken import Chip, chips_for, examples_for
 from webui.words import words_of
 
@@ -33,17 +34,19 @@ def lay_out() -> Header:
 
 
 def connect(
-    page: gr.Blocks, header: Header, loader: ModelLoader, draw: DrawLayout, ask: AskLayout
+    page: gr.Blocks,
+    header: Header,
+    loader: ModelLoader,
+    draw: DrawLayout,
+    ask: AskLayout,
+    opening: Opening,
 ) -> None:
     """Keeps the page true to the model, by looking again for as long as one is loaded."""
 
-    def look(request: gr.Request) -> Update:
+    def look(kept: Kept, request: gr.Request) -> Update:
         state, words = loader.state, words_of(request)
         examples = examples_for(state.name, words)
-        suited = _labelled(ask, chips_for(state.name, words))
-        if isinstance(state, Ready):
-            suited[draw.guidance] = state.model.guidance
-            suited[draw.temperature] = state.model.temperature
+        suited = _labelled(ask, chips_for(state.name, words)) | opening.of_model(kept, request)
         return suited | {
             header.chip: markup.chip(state, words),
             header.timer: gr.Timer(active=isinstance(state, Loading)),
@@ -56,7 +59,7 @@ def connect(
     page.load(mark, outputs=header.languages, **PAGE)
     outputs = [header.chip, header.timer, draw.examples, draw.guidance, draw.temperature]
     outputs += ask.chips
-    gr.on([page.load, header.timer.tick], look, outputs=outputs, **PAGE)
+    gr.on([page.load, header.timer.tick], look, opening.kept, outputs, **PAGE)
 
 
 def _labelled(ask: AskLayout, chips: list[Chip]) -> Update:

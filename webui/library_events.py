@@ -128,7 +128,7 @@ class LibraryEvents:
             changed.then(self.show, **self._showing, **PAGE).then(
                 _still_here, draw.drawn, draw.drawn, **PAGE
             )
-        self.actions.connect(page.use_all, page.ask_about, page.opened)
+        self.actions.connect(page.use_all, page.ask_about, page.copy_link, page.opened)
 
     def _connect_exchange(self) -> None:
         page = self.page

@@ -136,10 +136,13 @@ class DrawEvents:
     def _connect_gallery(self) -> None:
         page = self.page
         shown = [page.gallery, page.actions, page.chosen]
-        page.drawn.change(_show, [page.drawn, page.opened], shown, **PAGE)
         looked_at = [page.opened, page.chosen]
-        page.gallery.select(_open, page.drawn, looked_at, **PAGE)
-        page.gallery.preview_close(_close, page.drawn, looked_at, **PAGE)
+        changes = [
+            page.drawn.change(_show, [page.drawn, page.opened], shown, **PAGE),
+            page.gallery.select(_open, page.drawn, looked_at, **PAGE),
+            page.gallery.preview_close(_close, page.drawn, looked_at, **PAGE),
+        ]
+        page.copy_link.connect(page.chosen, changes)
 
 
 def _finished(words: Words, frame: Frame, pictures: Sequence["Picture"]) -> str:

@@ -4,9 +4,11 @@ The browser is told the link as soon as there is a picture, because some browser
 copied that comes later than the click.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import gradio as gr
+from gradio.events import Dependency
 
 from janus.errors import JanusError
 from webui.events import PAGE, in_page_language
@@ -40,9 +42,10 @@ class LinkButton:
         button = gr.Button(text("link.copy"), size="sm", min_width=110, elem_id=elem_id)
         return cls(button, gr.Textbox(visible=False))
 
-    def connect(self, path: gr.State) -> None:
-        """The picture is the one at this path."""
-        path.change(_offer, path, [self.parameters, self.button], **PAGE)
+    def connect(self, path: gr.State, changes: Sequence[Dependency]) -> None:
+        """The picture is the one at this path, which these events change."""
+        for changed in changes:
+            changed.then(_offer, path, [self.parameters, self.button], **PAGE)
         copied = self.button.click(None, self.parameters, self.button, js=_COPY, **PAGE)
         copied.then(None, None, self.button, js=_OFFER_AGAIN, **PAGE)
 

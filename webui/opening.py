@@ -49,15 +49,16 @@ class Opening:
         names = ("guidance", "temperature")
         return {getattr(self.draw, name): settings[name] for name in names if name in settings}
 
-    def _fill(self, kept: Kept, request: gr.Request) -> Update:
+    def _fill(self, kept: Kept, request: gr.Request) -> Update | dict:
         asked = drawing(_part(kept, self.loader.state.name)) | linked(request.query_params)
         drawn = {name: asked[name] for name in ("prompt", "count") if name in asked}
         if "seed" in asked:
             drawn["seed"] = str(asked["seed"])
         answered = answering(_part(kept, ANSWERS))
-        return {getattr(self.draw, name): value for name, value in drawn.items()} | {
+        filled = {getattr(self.draw, name): value for name, value in drawn.items()} | {
             getattr(self.ask, name): value for name, value in answered.items()
         }
+        return filled or gr.skip()
 
     def _remember(self, component: Component, name: str, part: str | None = None) -> None:
         def remember(kept: Kept, value: Any) -> Kept:

@@ -15,7 +15,6 @@ from webui import markup
 from webui.draw_layout import DrawLayout
 from webui.errors import errors_as, toast
 from webui.events import ENGINE, OFF, ON, PAGE, TELLING, Update, endings, in_browser
-from webui.link_button import LinkButton
 from webui.loader import ModelLoader
 from webui.restoring import Restored
 from webui.words import Words, words_of
@@ -32,18 +31,15 @@ class PictureActions:
     tabs: gr.Tabs
     pictures: gr.Gallery
 
-    def connect(
-        self, use_all: gr.Button, ask_about: gr.Button, copy_link: LinkButton, path: gr.State
-    ) -> None:
+    def connect(self, use_all: gr.Button, ask_about: gr.Button, path: gr.State) -> None:
         """Connects buttons that are for the picture of a path."""
         use_all.click(self.use_all, path, self.restored, **TELLING)
         ask_about.click(self.ask_about, path, [self.pictures, self.tabs], **PAGE)
-        copy_link.connect(path)
 
     def connect_gallery(self) -> None:
         """Connects the buttons below the gallery of the page."""
         page = self.page
-        self.connect(page.use_all, page.ask_about, page.copy_link, page.chosen)
+        self.connect(page.use_all, page.ask_about, page.chosen)
         page.use_seed.click(self.use_seed, page.chosen, page.seed, **PAGE)
         # A drawing that ends meanwhile would lose its pictures to the sorted ones.
         in_browser([page.match.click], {page.start: OFF, page.match: OFF})

@@ -39,11 +39,13 @@ def test_the_link_is_that_of_the_open_picture(open_page: Open):
     draw(page, "a cat", "2")
     page.locator("#gallery .grid-container button").nth(1).click()
     expect(page.locator("#gallery .preview")).to_contain_text("seed 1")
+    page.wait_for_timeout(500)  # for nothing tells that the link is there
     page.locator("#copy-link").click()
     expect(page.locator("#copy-link")).to_have_text("Link copied")
     assert "prompt=a+fox&count=1&seed=1&" in page.evaluate("navigator.clipboard.readText()")
     go(page, "Library")
     page.locator("#library .grid-container button").nth(0).click()
+    page.wait_for_timeout(500)
     page.locator("#library-copy-link").click()
     expect(page.locator("#library-copy-link")).to_have_text("Link copied")
     assert "prompt=a+cat&" in page.evaluate("navigator.clipboard.readText()")

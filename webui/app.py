@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from janus.pipeline import Janus
 
 HERE = Path(__file__).parent
+SCRIPTS = ("keys.js", "incoming.js", "mending.js")
 LARGEST_QUEUE = 32
 LARGEST_UPLOAD = "20mb"
 CLEAN_EVERY, CLEAN_AFTER = 3600, 86400  # seconds; old pictures leave the disk
@@ -161,13 +162,17 @@ def look() -> dict[str, Any]:
         "theme": theme.make(),
         "css_paths": [HERE / "style.css"],
         # Not as `js`, which Gradio runs some time after the page can be used.
-        "head": f"<script>{(HERE / 'keys.js').read_text(encoding='utf-8')}</script>",
+        "head": "".join(map(_script, SCRIPTS)),
         "i18n": translations(),
         "favicon_path": HERE / "icon.png",
         "pwa": True,
         "mcp_server": find_spec("mcp") is not None,
         "app_kwargs": {"middleware": [Middleware(page_language.PageLanguage)]},
     }
+
+
+def _script(name: str) -> str:
+    return f"<script>{(HERE / name).read_text(encoding='utf-8')}</script>"
 
 
 def serve(

@@ -82,7 +82,8 @@ class DrawEvents:
                 settings.pop(name, None)  # the page cannot know yet what suits the model
             yield {self.page.progress: markup.note(words("wait.model"))}
         model = self.loader.model()
-        yield {self.page.progress: markup.bar(0, words("draw.begin"))}
+        begun = markup.bar(0, words("draw.begin"))
+        yield {self.page.progress: begun, self.page.stage: gr.update(alt_text=prompt)}
         for frame in frames(model, prompt, **settings):
             yield self._going_on(words, frame)
             if frame.pictures is not None:
@@ -104,7 +105,10 @@ class DrawEvents:
     def _show_kept(
         self, words: Words, paths: list[str], pictures: Sequence["Picture"], drawn: Drawn
     ) -> Update:
-        captions = [words("draw.caption", seed=picture.seed) for picture in pictures]
+        captions = [
+            words("draw.caption", seed=picture.seed, prompt=picture.settings["prompt"])
+            for picture in pictures
+        ]
         new = list(zip(paths, captions, strict=True))
         others = [(path, caption) for path, caption in drawn if path not in paths]
         sheet = {} if len(paths) > 1 else {self.page.stage: paths[0]}

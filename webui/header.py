@@ -5,7 +5,7 @@ from itertools import chain
 
 import gradio as gr
 
-from webui import markup
+from webui import keys, markup
 from webui.ask_layout import AskLayout
 from webui.draw_layout import DrawLayout
 from webui.events import PAGE, Update
@@ -29,6 +29,7 @@ def lay_out() -> Header:
     with gr.Row(elem_id="header"):
         gr.HTML(markup.title(), padding=False, elem_id="title")
         languages = gr.HTML(markup.languages(), padding=False, elem_id="languages")
+        gr.HTML(keys.dialog(), padding=False, elem_id="keys")
         chip = gr.HTML(padding=False, elem_id="model")
     return Header(languages=languages, chip=chip, timer=gr.Timer(SECONDS_BETWEEN_LOOKS))
 

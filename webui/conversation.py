@@ -7,7 +7,6 @@ model, though the page goes on. Knows neither model nor Gradio.
 
 from dataclasses import dataclass, replace
 from itertools import takewhile
-from pathlib import PurePath
 from typing import Any
 
 
@@ -57,13 +56,9 @@ def messages(turns: Turns) -> list[dict[str, Any]]:
     shown: list[dict[str, Any]] = []
     pictures: tuple[str, ...] = ()
     for turn in turns:
-        new = [] if turn.pictures == pictures else list(map(_picture, turn.pictures))
+        new = [] if turn.pictures == pictures else [{"path": path} for path in turn.pictures]
         shown.append({"role": "user", "content": [*new, turn.question]})
         if turn.answer:
             shown.append({"role": "assistant", "content": turn.answer})
         pictures = turn.pictures
     return shown
-
-
-def _picture(path: str) -> dict[str, str]:
-    return {"path": path, "alt_text": PurePath(path).name}

@@ -39,7 +39,7 @@ def test_axe_finds_nothing_grave(open_page: Open, picture: Path, scheme: Any, wi
 
 def test_pictures_are_named_by_their_prompts(page: Page, picture: Path):
     draw_and_ask(page, picture)
-    expect(page.get_by_role("log").get_by_role("img", name="teal.png")).to_be_visible()
+    expect(page.get_by_role("log").get_by_role("button", name="teal.png")).to_be_visible()
     page.get_by_role("tab", name="Draw").click()
     expect(page.locator("#gallery").get_by_role("button", name="a dog")).to_have_count(2)
     expect(page.locator("#stage").get_by_role("button", name="a dog")).to_be_visible()
@@ -50,7 +50,7 @@ def test_pictures_are_named_by_their_prompts(page: Page, picture: Path):
 
 
 def test_nothing_moves_where_no_motion_is_wanted(page: Page, picture: Path):
-    assert page.evaluate(MOVING)
+    assert page.evaluate(MOVING)  # or what follows would show nothing
     page.emulate_media(reduced_motion="reduce")
     assert not page.evaluate(MOVING)
     page.locator("#draw").click()  # without a prompt, which a toast explains

@@ -23,9 +23,9 @@ def test_pictures_are_shown_once_where_they_come_in():
     turns = (Turn(CAT, "what?", "a cat"), Turn(CAT, "sure?", "yes"), Turn(DOG, "and?"))
     shown = messages(turns)
     assert [message["role"] for message in shown] == ["user", "assistant"] * 2 + ["user"]
-    assert shown[0]["content"] == [{"path": "cat.png", "alt_text": "cat.png"}, "what?"]
+    assert shown[0]["content"] == [{"path": "cat.png"}, "what?"]
     assert shown[2]["content"] == ["sure?"]
-    assert shown[4]["content"] == [{"path": "dog.png", "alt_text": "dog.png"}, "and?"]
+    assert shown[4]["content"] == [{"path": "dog.png"}, "and?"]
 
 
 def test_an_answer_belongs_to_the_last_turn():

@@ -26,7 +26,7 @@ def about(state: State, words: Words) -> str:
         (
             _section(words("about.model"), _model(state, words)),
             _section(words("about.limits"), _list(_limits(state, words))),
-            _section(words("about.keys"), keys.table(lambda key: escape(words(key)))),
+            _section(words("about.keys"), keys.table(words)),
             _section(words("about.versions"), f"<p>{escape(' · '.join(versions))}</p>"),
         )
     )

@@ -20,6 +20,7 @@ SECONDS_BETWEEN_LOOKS = 0.5
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     languages: gr.HTML
+    keys: gr.HTML
     chip: gr.HTML
     timer: gr.Timer  # runs while a model is being loaded
 
@@ -29,9 +30,11 @@ def lay_out() -> Header:
     with gr.Row(elem_id="header"):
         gr.HTML(markup.title(), padding=False, elem_id="title")
         languages = gr.HTML(markup.languages(), padding=False, elem_id="languages")
-        gr.HTML(keys.dialog(), padding=False, elem_id="keys")
+        keys_dialog = gr.HTML(padding=False, elem_id="keys")
         chip = gr.HTML(padding=False, elem_id="model")
-    return Header(languages=languages, chip=chip, timer=gr.Timer(SECONDS_BETWEEN_LOOKS))
+    return Header(
+        languages=languages, keys=keys_dialog, chip=chip, timer=gr.Timer(SECONDS_BETWEEN_LOOKS)
+    )
 
 
 def connect(
@@ -54,10 +57,11 @@ def connect(
             draw.examples: gr.Dataset(samples=[[prompt] for prompt in examples]),
         }
 
-    def mark(request: gr.Request) -> str:
-        return markup.languages(words_of(request))
+    def mark(request: gr.Request) -> tuple[str, str]:
+        words = words_of(request)
+        return markup.languages(words), keys.dialog(words)
 
-    page.load(mark, outputs=header.languages, **PAGE)
+    page.load(mark, outputs=[header.languages, header.keys], **PAGE)
     outputs = [header.chip, header.timer, draw.examples, draw.guidance, draw.temperature]
     outputs += ask.chips
     gr.on([page.load, header.timer.tick], look, opening.kept, outputs, **PAGE)

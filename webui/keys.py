@@ -1,15 +1,14 @@
 """The keys of the page, which `keys.js` listens for: as a list, and as a dialog that shows it.
 
-In: the words of the visitor, or none where the browser is to find them. Out: HTML.
+In: the words of the visitor. Out: HTML in which they are escaped.
 """
 
-from collections.abc import Callable
 from html import escape
 
-from webui.texts import text
+from webui.words import Words
 
 
-def table(words: Callable[[str], str]) -> str:
+def table(words: Words) -> str:
     """Each key, and what it does."""
     keys = (
         ("Ctrl / ⌘ + Enter", words("about.key.start")),
@@ -18,17 +17,16 @@ def table(words: Callable[[str], str]) -> str:
         ("Alt + 1 … 9", words("about.key.tab")),
         ("?", words("about.key.about")),
     )
-    rows = (f"<dt><kbd>{escape(key)}</kbd></dt><dd>{does}</dd>" for key, does in keys)
+    rows = (f"<dt><kbd>{escape(key)}</kbd></dt><dd>{escape(does)}</dd>" for key, does in keys)
     return f'<dl class="keys">{"".join(rows)}</dl>'
 
 
-def dialog() -> str:
+def dialog(words: Words) -> str:
     """It is opened by its button or by the key, and gives the focus back when it is closed."""
-    # Not escaped: the browser finds the texts by what stands here.
-    name = text("about.keys")
+    name = escape(words("about.keys"))
     return (
         f'<button type="button" id="keys-button" aria-haspopup="dialog">{name}</button>'
         f'<dialog id="keys-dialog" aria-labelledby="keys-title"><h2 id="keys-title">{name}</h2>'
-        f"{table(lambda key: str(text(key)))}"
-        f'<form method="dialog"><button>{text("close")}</button></form></dialog>'
+        f"{table(words)}"
+        f'<form method="dialog"><button>{escape(words("close"))}</button></form></dialog>'
     )

@@ -12,10 +12,12 @@
     // In the conversation, where Gradio drops other names.
     for (const image of all("[role=log] .image-frame > img[alt='']"))
       image.alt = decodeURIComponent(image.src.split("/").pop());
-    for (const image of all(":is(.thumbnail-item, .media-button) > img")) {
-      const [name, button] = [image.alt || image.title, image.parentElement];
-      if (name && button.ariaLabel !== name) button.ariaLabel = name;
+    // Their names otherwise are "Thumbnail 1 of 2", whatever they show.
+    for (const image of all(":is(.thumbnail-item, .media-button) > img:is([alt], [title])")) {
+      image.alt ||= image.title;
+      if (image.alt) image.parentElement.removeAttribute("aria-label");
     }
+    for (const caption of all(".thumbnail-item > .caption-label")) caption.ariaHidden = "true";
   };
   const changes = { childList: true, subtree: true, attributeFilter: ["alt", "aria-label"] };
   new MutationObserver(mend).observe(document, changes);

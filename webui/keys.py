@@ -23,10 +23,10 @@ def table(words: Words) -> str:
 
 def dialog(words: Words) -> str:
     """It is opened by its button or by the key, and gives the focus back when it is closed."""
-    name, _close = escape(words("about.keys")), escape(words("close"))
+    name, close = escape(words("about.keys")), escape(words("close"))
     return (
         f'<button type="button" id="keys-button" aria-haspopup="dialog">{name}</button>'
         f'<dialog id="keys-dialog" aria-labelledby="keys-title"><h2 id="keys-title">{name}</h2>'
         f"{table(words)}"
-        f'<form method="dialog"><button>{escape(words("close"))}</button></form></dialog>'
+        f'<form method="dialog"><button>{close}</button></form></dialog>'
     )

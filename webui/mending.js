@@ -13,8 +13,8 @@
     for (const image of all("[role=log] .image-frame > img[alt='']"))
       image.alt = decodeURIComponent(image.src.split("/").pop());
     // Their names otherwise are "Thumbnail 1 of 2", whatever they show.
-    for (const image of all(":is(.thumbnail-item, .media-button) > img:is([alt], [title])")) {
-      image.alt ||= image.title;
+    for (const image of all(":is(.thumbnail-item, .media-button) > img")) {
+      if (!image.alt && image.title) image.alt = image.title;
       if (image.alt) image.parentElement.removeAttribute("aria-label");
     }
     for (const caption of all(".thumbnail-item > .caption-label")) caption.ariaHidden = "true";

@@ -10,7 +10,7 @@ from html import escape
 from importlib import metadata
 
 import janus
-from webui import markup
+from webui import keys, markup
 from webui.loader import Ready, State, short
 from webui.words import Words
 from weights import catalog
@@ -20,19 +20,13 @@ PACKAGES = ("torch", "transformers", "gradio")
 
 def about(state: State, words: Words) -> str:
     """All of it, as sections with a heading."""
-    keys = (
-        ("Ctrl / ⌘ + Enter", words("about.key.start")),
-        ("Esc", words("about.key.stop")),
-        ("Shift + Enter", words("about.key.line")),
-        ("?", words("about.key.about")),
-    )
     versions = [f"janus {janus.__version__}", f"Python {platform.python_version()}"]
     versions += [f"{name} {metadata.version(name)}" for name in PACKAGES]
     return "".join(
         (
             _section(words("about.model"), _model(state, words)),
             _section(words("about.limits"), _list(_limits(state, words))),
-            _section(words("about.keys"), _keys(keys)),
+            _section(words("about.keys"), keys.table(words)),
             _section(words("about.versions"), f"<p>{escape(' · '.join(versions))}</p>"),
         )
     )
@@ -55,11 +49,6 @@ def _section(heading: str, content: str) -> str:
 
 def _list(lines: Iterable[str]) -> str:
     return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
-
-
-def _keys(keys: Iterable[tuple[str, str]]) -> str:
-    rows = (f"<dt><kbd>{escape(key)}</kbd></dt><dd>{escape(does)}</dd>" for key, does in keys)
-    return f"<dl>{''.join(rows)}</dl>"
 
 
 def _note(line: str) -> str:

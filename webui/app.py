@@ -18,7 +18,6 @@ import platformdirs
 from starlette.middleware import Middleware
 
 from janus.errors import ServerError, UsageError
-from janus.formats import Format
 from webui import (
     ask_layout,
     card_events,
@@ -45,8 +44,8 @@ from webui.library_key import library_key
 from webui.line import Line
 from webui.loader import Loading, ModelLoader, holding, pretrained
 from webui.models_tab import models_tab
+from webui.opening import Opening
 from webui.picture_actions import PictureActions
-from webui.remembered import remember
 from webui.texts import text, translations
 
 if TYPE_CHECKING:
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
     from janus.pipeline import Janus
 
 HERE = Path(__file__).parent
+SCRIPTS = ("keys.js", "incoming.js", "mending.js", "calm.js")
 LARGEST_QUEUE = 32
 LARGEST_UPLOAD = "20mb"
 CLEAN_EVERY, CLEAN_AFTER = 3600, 86400  # seconds; old pictures leave the disk
@@ -96,7 +96,6 @@ def build(
             with gr.Tab(text("draw.tab"), id="draw"):
                 draw = draw_layout.lay_out()
                 DrawEvents(draw, loader, libraries, key, line, estimates)
-                remember(page, draw.format, name="janus-format", known=list(Format))
             with gr.Tab(text("ask.tab"), id="ask"):
                 ask = ask_layout.lay_out()
                 AskEvents(ask, loader, tabs, draw.prompt, line)
@@ -110,7 +109,9 @@ def build(
                     models_tab(page, loader, head)
             with gr.Tab(text("about.tab"), id="about", elem_id="about") as tab:
                 about_tab(page, tab, loader, is_private=library is not None)
-        header.connect(page, head, loader, draw, ask)
+        opening = Opening(draw, ask, loader)
+        opening.connect(page)
+        header.connect(page, head, loader, draw, ask, opening)
         hints.connect(head.chip, draw, loader, estimates)
         card_events.connect(head.chip, draw, loader)
     return page.queue(max_size=LARGEST_QUEUE)
@@ -180,14 +181,21 @@ def look() -> dict[str, Any]:
         "theme": theme.make(),
         "css_paths": [HERE / "style.css"],
         # Not as `js`, which Gradio runs some time after the page can be used.
-        "head": f"<script>{(HERE / 'keys.js').read_text(encoding='utf-8')}</script>"
-        f"<script>{toasts.script()}</script>",
+        "head": "".join(map(_script, [*map(_read, SCRIPTS), toasts.script()])),
         "i18n": translations(),
         "favicon_path": HERE / "icon.png",
         "pwa": True,
         "mcp_server": find_spec("mcp") is not None,
         "app_kwargs": {"middleware": [Middleware(page_language.PageLanguage)]},
     }
+
+
+def _read(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+def _script(code: str) -> str:
+    return f"<script>{code}</script>"
 
 
 def serve(

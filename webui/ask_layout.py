@@ -45,7 +45,7 @@ def lay_out() -> AskLayout:
             pictures = gr.Gallery(
                 label=text("ask.pictures"),
                 file_types=["image"],
-                sources=["upload", "clipboard"],
+                sources=["upload", "clipboard", "webcam"],
                 interactive=True,
                 columns=3,
                 height=PANEL_HEIGHT,

@@ -5,7 +5,7 @@ A click sets everything that decides what is drawn, and draws nothing yet.
 
 import gradio as gr
 
-from webui import markup
+from webui import markup, style_chips
 from webui.cards import cards_for
 from webui.draw_layout import DrawLayout
 from webui.events import PAGE, Update
@@ -28,6 +28,7 @@ def connect(chip: gr.HTML, page: DrawLayout, loader: ModelLoader) -> None:
         params = card.settings.params
         return {
             page.prompt: card.settings.prompt,
+            page.style.choice: style_chips.NONE,
             page.count: 1,
             page.seed: str(params.seed),
             page.guidance: params.guidance,

@@ -118,7 +118,8 @@ class DrawEvents:
     ) -> Iterator[Update]:
         model, rows = self.loader.model(), ROWS_A_PICTURE * settings["count"]
         begin = words("wait.room") if model.must_wait(rows) else words("draw.begin")
-        yield {self.page.progress: markup.bar(0, begin)}
+        begun = markup.bar(0, begin)
+        yield {self.page.progress: begun, self.page.stage: gr.update(alt_text=prompt)}
         for frame in frames(model, prompt, **settings):
             traces.step = frame.step
             yield self._going_on(words, frame) | self.page.watching.update(traces, words)
@@ -148,7 +149,10 @@ class DrawEvents:
     def _show_kept(
         self, words: Words, paths: list[str], pictures: Sequence["Picture"], drawn: Drawn
     ) -> Update:
-        captions = [words("draw.caption", seed=picture.seed) for picture in pictures]
+        captions = [
+            words("draw.caption", seed=picture.seed, prompt=picture.settings["prompt"])
+            for picture in pictures
+        ]
         new = list(zip(paths, captions, strict=True))
         others = [(path, caption) for path, caption in drawn if path not in paths]
         sheet = {} if len(paths) > 1 else {self.page.stage: paths[0]}
@@ -181,11 +185,14 @@ class DrawEvents:
     def _connect_gallery(self) -> None:
         page = self.page
         shown = [page.gallery, page.actions, page.chosen]
-        page.drawn.change(_show, [page.drawn, page.opened], shown, **PAGE)
-        in_browser([page.gallery.select, page.gallery.preview_close], {page.experts.worked: HIDDEN})
         looked_at = [page.opened, page.chosen]
-        page.gallery.select(_open, page.drawn, looked_at, **PAGE)
-        page.gallery.preview_close(_close, page.drawn, looked_at, **PAGE)
+        in_browser([page.gallery.select, page.gallery.preview_close], {page.experts.worked: HIDDEN})
+        changes = [
+            page.drawn.change(_show, [page.drawn, page.opened], shown, **PAGE),
+            page.gallery.select(_open, page.drawn, looked_at, **PAGE),
+            page.gallery.preview_close(_close, page.drawn, looked_at, **PAGE),
+        ]
+        page.copy_link.connect(page.chosen, changes)
         page.experts.connect(self.loader, for_drawing, [page.chosen, page.watching.traces])
 
 

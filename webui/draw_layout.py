@@ -11,12 +11,13 @@ from janus.formats import Format
 from janus.generation.params import DrawParams
 from webui import expert_events, markup, style_chips, watching
 from webui.expert_events import ExpertView
+from webui.link_button import LinkButton
+from webui.settings import COUNTS
 from webui.sliders import slider
 from webui.style_chips import StyleChips
 from webui.texts import text
 from webui.watching import Watching
 
-COUNTS = [1, 2, 4, 8]
 FORMATS = [("PNG", Format.PNG), ("WebP", Format.WEBP), ("JPEG", Format.JPEG)]
 _TELL_CARD = """element.addEventListener("click", (event) => {
     const card = event.target.closest("[data-card]");
@@ -47,6 +48,7 @@ class DrawLayout:
     use_seed: gr.Button
     use_all: gr.Button
     ask_about: gr.Button
+    copy_link: LinkButton
     match: gr.Button
     experts: ExpertView
     drawn: gr.State  # what the gallery shows: paths and captions, newest first
@@ -180,6 +182,7 @@ def _actions() -> dict:
             "use_seed": action(text("action.seed"), "use-seed"),
             "use_all": action(text("action.all"), "use-all"),
             "ask_about": action(text("action.ask"), "ask-about"),
+            "copy_link": LinkButton.lay_out("copy-link"),
             "match": action(text("action.match"), "match"),
             "show_experts": expert_events.button("show-drawing-experts"),
         }

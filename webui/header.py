@@ -5,12 +5,13 @@ from itertools import chain
 
 import gradio as gr
 
-from webui import markup, style_chips
+from webui import keys, markup, style_chips
 from webui.ask_layout import AskLayout
 from webui.draw_layout import DrawLayout
 from webui.events import PAGE, Update
 from webui.expert_events import offered
-from webui.loader import Loading, ModelLoader, Ready
+from webui.loader import Loading, ModelLoader
+from webui.opening import Kept, Opening
 from webui.spoken import Chip, chips_for, examples_for
 from webui.words import words_of
 
@@ -20,6 +21,7 @@ SECONDS_BETWEEN_LOOKS = 0.5
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     languages: gr.HTML
+    keys: gr.HTML
     chip: gr.HTML
     timer: gr.Timer  # runs while a model is being loaded
 
@@ -29,37 +31,44 @@ def lay_out() -> Header:
     with gr.Row(elem_id="header"):
         gr.HTML(markup.title(), padding=False, elem_id="title")
         languages = gr.HTML(markup.languages(), padding=False, elem_id="languages")
+        keys_dialog = gr.HTML(padding=False, elem_id="keys")
         chip = gr.HTML(padding=False, elem_id="model")
-    return Header(languages=languages, chip=chip, timer=gr.Timer(SECONDS_BETWEEN_LOOKS))
+    return Header(
+        languages=languages, keys=keys_dialog, chip=chip, timer=gr.Timer(SECONDS_BETWEEN_LOOKS)
+    )
 
 
 def connect(
-    page: gr.Blocks, header: Header, loader: ModelLoader, draw: DrawLayout, ask: AskLayout
+    page: gr.Blocks,
+    header: Header,
+    loader: ModelLoader,
+    draw: DrawLayout,
+    ask: AskLayout,
+    opening: Opening,
 ) -> None:
     """Keeps the page true to the model, by looking again for as long as one is loaded."""
 
-    def look(style: str, request: gr.Request) -> Update:
+    def look(kept: Kept, style: str, request: gr.Request) -> Update:
         state, name, words = loader.state, loader.name, words_of(request)
         examples = examples_for(name, words)
-        suited = _labelled(ask, chips_for(name, words))
+        suited = _labelled(ask, chips_for(name, words)) | opening.of_model(kept, request)
         suited[draw.style.choice] = style_chips.suited(name, words, style)
         suited |= {view.button: offered(state) for view in (draw.experts, ask.experts)}
-        if isinstance(state, Ready):
-            suited[draw.guidance] = state.model.guidance
-            suited[draw.temperature] = state.model.temperature
         return suited | {
             header.chip: markup.chip(state, words),
             header.timer: gr.Timer(active=isinstance(state, Loading)),
             draw.examples: gr.Dataset(samples=[[prompt] for prompt in examples]),
         }
 
-    def mark(request: gr.Request) -> str:
-        return markup.languages(words_of(request))
+    def mark(request: gr.Request) -> tuple[str, str]:
+        words = words_of(request)
+        return markup.languages(words), keys.dialog(words)
 
-    page.load(mark, outputs=header.languages, **PAGE)
+    page.load(mark, outputs=[header.languages, header.keys], **PAGE)
     outputs = [header.chip, header.timer, draw.examples, draw.guidance, draw.temperature]
     outputs += [draw.style.choice, *ask.chips, draw.experts.button, ask.experts.button]
-    gr.on([page.load, header.timer.tick], look, draw.style.choice, outputs, **PAGE)
+    inputs = [opening.kept, draw.style.choice]
+    gr.on([page.load, header.timer.tick], look, inputs, outputs, **PAGE)
 
 
 def _labelled(ask: AskLayout, chips: list[Chip]) -> Update:

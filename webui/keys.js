@@ -1,6 +1,7 @@
 // For the whole page: its keys, and its title, which tells how far a drawing is.
 
-// Ctrl+Enter (or Cmd+Enter) starts, Escape stops, ? opens About.
+// Ctrl+Enter (or Cmd+Enter) starts, Escape stops, Alt and a number or the arrows go to another tab,
+// ? shows them all.
 (() => {
   const press = (...buttons) => {
     const visible = buttons
@@ -9,12 +10,33 @@
     visible?.click();
     return Boolean(visible);
   };
+  const tabs = () => [...document.querySelectorAll("[role=tab]")];
+  const go = (tab) => {
+    tab?.click();
+    tab?.focus();
+    return Boolean(tab);
+  };
+  const beside = (tab, step) => tabs().at((tabs().indexOf(tab) + step) % tabs().length);
+  const help = () => document.getElementById("keys-dialog");
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("#keys-button")) help().showModal();
+  });
   document.addEventListener("keydown", (event) => {
-    const starts = event.key === "Enter" && (event.ctrlKey || event.metaKey);
+    if (help()?.open) return; // which Escape closes, and nothing else
+    const { key, code, target } = event;
+    const starts = key === "Enter" && (event.ctrlKey || event.metaKey);
     if (starts && press("draw", "ask")) event.preventDefault();
-    const isTyping = event.target.closest("input, textarea, [contenteditable]");
-    if (event.key === "?" && !isTyping) press("about-button");
-    if (event.key === "Escape") press("stop-drawing", "stop-answer");
+    const isTyping = target.closest(
+      "textarea, [contenteditable], input:not([type=radio], [type=checkbox], [type=range])",
+    );
+    if (key === "?" && !isTyping) help()?.showModal();
+    if (key === "Escape") press("stop-drawing", "stop-answer");
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[key];
+    if (step && target.role === "tab") go(beside(target, step));
+    // By its place, because Option and a digit make another character.
+    const [, digit] = code.match(/^Digit([1-9])$/) ?? [];
+    const goes = digit && event.altKey && !event.ctrlKey && !event.metaKey;
+    if (goes && go(tabs()[digit - 1])) event.preventDefault();
   });
 })();
 

@@ -113,7 +113,8 @@ class LibraryEvents:
     def _connect_picture(self) -> None:
         page, draw = self.page, self.actions.page
         opened = [page.opened, page.actions, page.star]
-        page.gallery.select(self.open, [page.shown, self.key], opened, **PAGE)
+        chosen = page.gallery.select(self.open, [page.shown, self.key], opened, **PAGE)
+        page.copy_link.connect(page.opened, [chosen])
         page.gallery.preview_close(self.close, outputs=opened, **PAGE)
         asked = {page.delete: HIDDEN, page.sure: SHOWN, page.keep: SHOWN}
         answered = {page.delete: SHOWN, page.sure: HIDDEN, page.keep: HIDDEN}

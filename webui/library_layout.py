@@ -6,6 +6,7 @@ import gradio as gr
 
 from webui import markup
 from webui.draw_layout import action
+from webui.link_button import LinkButton
 from webui.texts import text
 
 
@@ -19,6 +20,7 @@ class LibraryLayout:
     star: gr.Button
     use_all: gr.Button
     ask_about: gr.Button
+    copy_link: LinkButton
     delete: gr.Button
     sure: gr.Button  # asks once more; not a dialog, which browsers keep from pages within a page
     keep: gr.Button
@@ -78,6 +80,7 @@ def _actions() -> dict:
             "star": action(text("library.star"), "star"),
             "use_all": action(text("action.all"), "library-use-all"),
             "ask_about": action(text("action.ask"), "library-ask-about"),
+            "copy_link": LinkButton.lay_out("library-copy-link"),
             "delete": action(text("library.delete"), "delete", variant="stop"),
             "sure": action(text("library.sure"), "sure", variant="stop", visible=False),
             "keep": action(text("library.keep"), "keep", visible=False),

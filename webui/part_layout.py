@@ -28,6 +28,7 @@ def lay_out() -> PartLayout:
         canvas = gr.Image(
             label=text("part.canvas"),
             show_label=False,
+            alt_text=str(text("part.canvas")),
             interactive=False,
             buttons=[],
             height=280,

@@ -122,4 +122,6 @@ def _prompt(path: str) -> str | None:
 
 
 def _rank(words: Words, place: int, path: str) -> str:
-    return words("match.caption", place=place, seed=Restored.read(path).params.seed)
+    restored = Restored.read(path)
+    seed, prompt = restored.params.seed, restored.prompt
+    return words("match.caption", place=place, seed=seed, prompt=prompt)

@@ -22,6 +22,7 @@ def translations() -> gr.I18n:
         **{
             locale.tag: {said: locale.sentences.get(said, said) for said in english}
             | dict(locale.texts)
+            | {"common.webcam": locale.texts["ask.camera"]}  # Gradio has no words for it
             for locale in locales()
         }
     )

@@ -9,15 +9,20 @@ pytest.importorskip("playwright.sync_api", reason="needs the package playwright"
 from playwright.sync_api import Page, expect
 
 
-def test_a_key_opens_it_unless_somebody_types(page: Page):
-    about = page.locator("#about-text")
+def test_a_key_shows_the_keys_unless_somebody_types(page: Page):
     prompt = page.get_by_label("What to draw")
     prompt.press("?")
     expect(prompt).to_have_value("?")
-    expect(about).to_be_hidden()
+    expect(page.get_by_role("dialog")).to_be_hidden()
     page.locator("h1").click()
     page.keyboard.press("?")
-    expect(about).to_be_visible()
+    expect(page.get_by_role("dialog")).to_contain_text("Show these keys")
+
+
+def test_it_tells_what_the_model_is(page: Page):
+    page.get_by_role("tab", name="About").click()
+    about = page.locator("#about-text")
+    expect(about).to_contain_text("Show these keys")
     expect(about).to_contain_text("128 × 128 pixels, and nothing else")
     expect(about).to_contain_text(f"janus {janus.__version__}")
     licence = about.get_by_role("link", name="MIT")

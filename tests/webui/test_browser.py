@@ -25,7 +25,7 @@ def test_a_drawing_grows_and_ends_in_the_gallery_with_its_settings(page: Page):
     expect(page.locator("#stage img")).to_be_visible()
     expect(page.locator("#progress")).to_contain_text(re.compile(r"Row \d of 8"))
     assert not page.locator("#gallery img").count()
-    expect(page.locator("#gallery .caption-label")).to_have_text("seed 7")
+    expect(page.locator("#gallery .caption-label")).to_have_text("seed 7 · two red hearts")
     expect(page.locator("#progress")).to_contain_text("128 × 128")
     expect(page.locator("#draw")).to_be_visible()
     settings = read_settings(download(page, "#gallery img"))

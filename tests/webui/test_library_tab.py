@@ -174,7 +174,11 @@ def test_pictures_are_ranked_by_how_well_they_match(page: Page, model: Janus):
     pictures = model.draw("a fox", count=2, seed=5)
     scores = model.match([picture.image for picture in pictures], "a fox")
     best, worst = (5, 6) if scores[0] > scores[1] else (6, 5)
-    captions = [f"No. 1 · seed {best}", f"No. 2 · seed {worst}", "seed 9"]
+    captions = [
+        f"No. 1 · seed {best} · a fox",
+        f"No. 2 · seed {worst} · a fox",
+        "seed 9 · a dog",
+    ]
     expect(page.locator("#gallery .caption-label")).to_have_text(captions)
     expect(page.locator("#draw")).to_be_enabled()
 

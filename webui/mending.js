@@ -1,0 +1,24 @@
+// What Gradio's own markup lacks for screen readers: roles of named parts, and the names of pictures.
+(() => {
+  const mend = () => {
+    const all = (selector) => document.querySelectorAll(selector);
+    for (const empty of all(".empty[aria-label]:not([role])")) empty.role = "img";
+    for (const said of all("[role=log] [data-testid][aria-label]:not([role])")) said.role = "group";
+    // Buttons around buttons: the inner ones take files, and close a toast.
+    for (const outer of all(":is(.icon-button:not([role]), .toast-header[role=button]):has(button)")) {
+      outer.role = "group";
+      outer.tabIndex = -1;
+    }
+    // In the conversation, where Gradio drops other names.
+    for (const image of all("[role=log] .image-frame > img[alt='']"))
+      image.alt = decodeURIComponent(image.src.split("/").pop());
+    // Their names otherwise are "Thumbnail 1 of 2", whatever they show.
+    for (const image of all(":is(.thumbnail-item, .media-button) > img")) {
+      if (!image.alt && image.title) image.alt = image.title;
+      if (image.alt) image.parentElement.removeAttribute("aria-label");
+    }
+    for (const caption of all(".thumbnail-item > .caption-label")) caption.ariaHidden = "true";
+  };
+  const changes = { childList: true, subtree: true, attributeFilter: ["alt", "aria-label"] };
+  new MutationObserver(mend).observe(document, changes);
+})();

@@ -13,11 +13,12 @@ from janus.plaintext import table
 
 if TYPE_CHECKING:
     from janus.engine.request import ImageRequest
+    from janus.evaluation.bench_openvino import OpenVino
     from janus.evaluation.bench_peer import Transformers
     from janus.model.model import JanusModel
     from janus.pipeline import Janus
 
-PEERS = ("transformers",)
+PEERS = ("transformers", "openvino")
 SUITES = ("gpu",)
 NUM_COMPARED = 8  # ids
 
@@ -43,7 +44,8 @@ def bench(
         int, typer.Option(min=0, help="Whole pictures to draw, with and without guessing ids.")
     ] = 0,
     against: Annotated[
-        str | None, typer.Option(metavar="transformers", help="Time the same weights there too.")
+        str | None,
+        typer.Option(metavar="transformers|openvino", help="Time the same weights there too."),
     ] = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Save the figures as a picture, too.")
@@ -62,6 +64,7 @@ def bench(
     janus bench
     janus bench --drawings 12
     janus bench --random janus-pro-1b --quantize int8 --against transformers
+    janus bench --random janus-pro-1b --quantize int8 --against openvino
     janus bench --random janus-pro-1b --pictures 1,4,8 --json
     janus bench --suite gpu
     janus bench serve http://127.0.0.1:8000 --clients 50
@@ -96,7 +99,7 @@ def bench(
     several, wide = _numbers(pictures, "pictures"), _numbers(windows, "windows")
     janus = None if random else model.load(messages)
     ours = janus.model if janus else _random(name, model)
-    theirs = _theirs(random, model, messages) if against else None
+    theirs = _theirs(against, random, model, messages) if against else None
     figures = measure(
         ours,
         steps=steps,
@@ -210,7 +213,10 @@ def _random(name: str, options: ModelOptions) -> "JanusModel":
     return random_model(size_named(name), quantize=options.quantize)
 
 
-def _theirs(random: str | None, options: ModelOptions, messages: Messages) -> "Transformers":
+def _theirs(
+    against: str, random: str | None, options: ModelOptions, messages: Messages
+) -> "Transformers | OpenVino":
+    from janus.evaluation.bench_openvino import OpenVino
     from janus.evaluation.bench_peer import Transformers
     from janus.evaluation.random_model import random_model, size_named
 
@@ -218,11 +224,14 @@ def _theirs(random: str | None, options: ModelOptions, messages: Messages) -> "T
         whole = replace(options, quantize=None).load(messages).model
         if whole.quantization is not None:
             raise UsageError(
-                f"{options.name} is quantized, which transformers does not read.",
+                f"{options.name} is quantized, which {against} does not read.",
                 "Leave out --against, or give the whole weights and --quantize.",
             )
-        return Transformers(whole)
-    return Transformers(random_model(size_named(random), packed=False))
+    else:
+        whole = random_model(size_named(random), packed=False)
+    if against == "openvino":
+        return OpenVino(whole, quantize=options.quantize)
+    return Transformers(whole)
 
 
 def _numbers(text: str, option: str) -> list[int]:

@@ -18,6 +18,8 @@ from janus.model.model import JanusModel
 class Transformers:
     """Has the weights of the model that it is made from, and shares their memory where it can."""
 
+    name = "transformers"
+
     def __init__(self, model: JanusModel) -> None:
         from transformers import GenerationConfig, JanusConfig, JanusForConditionalGeneration
 

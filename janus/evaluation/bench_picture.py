@@ -32,8 +32,11 @@ def draw_bench(figures: Mapping[str, Any]) -> Image.Image:
 def _draw_token(panel: "Axes", figures: Mapping[str, Any]) -> None:
     ours = figures["ours.ms_per_image_token"]
     bars = {"reading\nits weights": figures["bandwidth.share"] * ours, "Janus": ours}
-    if "transformers.ms_per_image_token" in figures:
-        bars["transformers"] = figures["transformers.ms_per_image_token"]
+    bars |= {
+        name.split(".")[0]: value
+        for name, value in figures.items()
+        if name.endswith(".ms_per_image_token") and not name.startswith("ours.")
+    }
     _draw_bars(panel, bars, [LIMIT, OURS, THEIRS][: len(bars)], "{:.3g}")
     panel.set_title("milliseconds of an image token", fontsize=10)
 

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -18,11 +18,18 @@ OnPart = Callable[[str], None]
 
 
 class Peer(Protocol):
-    """The same weights in another engine."""
+    """The same weights in another engine, called `name` in the figures."""
+
+    name: str
 
     def time_drawing(self, steps: int) -> Iterable[float]:
         """Milliseconds of so many image tokens, one after the other."""
         ...
+
+
+@runtime_checkable
+class SeeingPeer(Peer, Protocol):
+    """Has the visual parts, too."""
 
     def see(self, pixels_B3SS: Tensor) -> object:
         """What the transformer takes in the place of pictures."""
@@ -44,8 +51,8 @@ def measure(
 ) -> Figures:
     """Times of drawing, alone and several at once; of seeing, decoding and the first word.
 
-    How many times as long `against` takes is a ratio: `ratio` of an image token, `ratio.see` and
-    `ratio.decode`.
+    How many times as long `against` takes is a ratio: `ratio` of an image token, and of one that
+    also sees and decodes `ratio.see` and `ratio.decode`.
     """
     on_part("memory")
     bandwidth = bench.measure_bandwidth(model.device)
@@ -54,7 +61,8 @@ def measure(
     step = statistics.median(ours)
     limit = model.config.num_image_tokens
     on_part("seeing and decoding")
-    engines = [model] if against is None else [model, against]
+    seer = against if isinstance(against, SeeingPeer) else None
+    engines = [model] if seer is None else [model, seer]
     pixels = bench.pixels_of_one(model.config).to(model.device)
     ids = bench.ids_of_one(model.config).to(model.device)
     seeing = bench.time_in_turn(*(partial(engine.see, pixels) for engine in engines))
@@ -71,14 +79,13 @@ def measure(
         "bandwidth.bytes_per_step": moved,
         "bandwidth.share": moved / (step / 1e3) / bandwidth,
     }
-    if theirs:
-        figures["transformers.ms_per_image_token"] = statistics.median(theirs)
-        figures["transformers.see_ms"], figures["transformers.decode_ms"] = seeing[1], decoding[1]
+    if against is not None:
+        figures[f"{against.name}.ms_per_image_token"] = statistics.median(theirs)
         figures["ratio"] = statistics.median(theirs) / step
-        figures["ratio.see"], figures["ratio.decode"] = (
-            seeing[1] / seeing[0],
-            decoding[1] / decoding[0],
-        )
+    if seer is not None:
+        figures[f"{seer.name}.see_ms"], figures[f"{seer.name}.decode_ms"] = seeing[1], decoding[1]
+        figures["ratio.see"] = seeing[1] / seeing[0]
+        figures["ratio.decode"] = decoding[1] / decoding[0]
     for count in pictures:
         on_part(f"{count} pictures at once")
         several = statistics.median(bench.time_drawing(model, steps=steps, pictures=count))

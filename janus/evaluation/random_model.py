@@ -6,6 +6,7 @@ download. What such a model draws or says means nothing.
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from zlib import crc32
 
 import torch
 from torch import Tensor, nn
@@ -69,14 +70,14 @@ def random_model(
     numbers = numbers.to(device, dtype)
 
     def fill(part: str) -> None:
-        for module in model.get_submodule(part).modules():
-            _fill(module, numbers)
+        for name, module in model.get_submodule(part).named_modules(prefix=part):
+            _fill(module, name, numbers)
 
     model.eval().requires_grad_(False)
     parts = packed_parts(model)
     for name, module in model.named_modules():
         if not name.startswith(tuple(parts)):
-            _fill(module, numbers)
+            _fill(module, name, numbers)
     if packed:
         pack_convolutions(model)
     if quantize is not None:
@@ -86,13 +87,17 @@ def random_model(
     return pack_bfloat16(model) if packed else model
 
 
-def _fill(module: nn.Module, numbers: Tensor) -> None:
-    """Gives the module's own tensors their memory: norms are ones, biases and buffers zeros."""
+def _fill(module: nn.Module, path: str, numbers: Tensor) -> None:
+    """Gives the module's own tensors their memory: norms are ones, biases and buffers zeros.
+
+    No two matrices are equal, or an engine might read one of them for both.
+    """
     for name, tensor in list(module.named_parameters(recurse=False)):
         filled = numbers.new_full(tensor.shape, float(name != "bias"))
         if tensor.ndim > 1:
-            for piece in filled.view(-1).split(len(numbers)):
-                piece.copy_(numbers[: len(piece)])
+            own = numbers.roll(crc32(f"{path}.{name}".encode()) % len(numbers))
+            for piece in filled.view(-1).split(len(own)):
+                piece.copy_(own[: len(piece)])
         setattr(module, name, nn.Parameter(filled, requires_grad=False))
     for name, tensor in list(module.named_buffers(recurse=False)):
         kept = torch.float32 if name in KEPT_IN_FLOAT32 else numbers.dtype

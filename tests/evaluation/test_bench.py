@@ -121,6 +121,8 @@ def test_the_same_weights_in_transformers() -> None:
 class Peer:
     """Another engine that takes its time."""
 
+    name = "transformers"
+
     def time_drawing(self, steps: int) -> list[float]:
         return [5.0] * steps
 

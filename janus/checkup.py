@@ -64,6 +64,7 @@ def machine() -> Iterator[Check]:
         return
     yield _torch_version(torch.__version__)
     yield Check(name="processor", found=_processor())
+    yield Check(name="kernels", found=_kernels())
     for index in range(torch.cuda.device_count()):
         device = torch.cuda.get_device_properties(index)
         bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -144,6 +145,12 @@ def _processor() -> str:
     found = torch.cpu.get_capabilities()
     is_fast = any(found.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
     return f"{platform.machine()}, {threads}, bfloat16 {'fast' if is_fast else 'slow'}"
+
+
+def _kernels() -> str:
+    from janus.model.native.build import library
+
+    return "torch's and our own" if library() else "torch's"
 
 
 def _memory() -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from janus.engine.request import Sequence
 from janus.model.model import JanusModel
-from janus.model.quantized import PackedLinear
+from janus.model.packed import PackedLinear
 
 # janus-emoji on two cores draws one picture 2.1 times as fast, four at once 1.6 times, sixteen 1.2
 # times; twice as many tokens gain nothing.

@@ -21,7 +21,7 @@ from janus.engine.windows import Windows
 from janus.errors import UsageError
 from janus.generation.params import DrawParams, TextParams
 from janus.model.model import JanusModel
-from janus.model.quantized import PackedLinear
+from janus.model.packed import PackedLinear
 from janus.prompts.batch import Prompt
 
 POSITION = 300  # where a step is timed: halfway through a picture

@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from janus.config import TransformerConfig
 from janus.model.cache import Block, LayerCache, Rows
 from janus.model.linear import join
+from janus.model.native import attention as attention_kernel
+from janus.model.native.build import library
 from janus.model.rotary import Rotation
 
 # New tokens of a row up to which two plain products attend in bfloat16 on a CPU. 24 layers of
@@ -155,21 +157,25 @@ def attend_in_place(
 
     None where the rows are new, and so better served by `attend`, or no kernel does it.
     """
-    kernel = slot_kernel(q_RTHx.device.type)
+    kernel = slot_kernel(q_RTHx.device.type, q_RTHx.dtype)
     num_heads, width = q_RTHx.shape[2:]
-    num_queries = num_heads // k_SKLx.shape[1] * block.count
-    if block.is_causal or kernel is None or not kernel.suits(num_queries, width, v_SKLd.shape[-1]):
+    group = num_heads // k_SKLx.shape[1]
+    if block.is_causal or kernel is None:
+        return None
+    if not kernel.suits(block.count, group, width, v_SKLd.shape[-1]):
         return None
     scale = scale or width**-0.5
     return kernel.attend_slots(q_RTHx, k_SKLx, v_SKLd, block.slots_R, block.ends_R, scale)
 
 
 @remembered
-def slot_kernel(device_type: str) -> ModuleType | None:
-    """`janus.model.slot_kernel`, on GPUs that have Triton."""
-    if device_type != "cuda" or find_spec("triton") is None:
-        return None
-    return import_module("janus.model.slot_kernel")
+def slot_kernel(device_type: str, dtype: torch.dtype) -> ModuleType | None:
+    """The module whose `attend_slots` does it: Triton's on GPUs, our own on CPUs in bfloat16."""
+    if device_type == "cuda" and find_spec("triton") is not None:
+        return import_module("janus.model.slot_kernel")
+    if device_type == "cpu" and dtype is torch.bfloat16 and library() is not None:
+        return attention_kernel
+    return None
 
 
 def _is_for_products(q_RTHd: Tensor) -> bool:

@@ -17,9 +17,9 @@ from janus.config import read_config
 from janus.devices import choose_device, choose_dtype
 from janus.errors import UsageError, WeightsMissingError
 from janus.model.model import JanusModel
+from janus.model.packed import PackedLinear
 from janus.model.quantized import (
     QUANTIZATIONS,
-    PackedLinear,
     RoundedExperts,
     check_quantization,
     pack_bfloat16,

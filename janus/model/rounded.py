@@ -47,9 +47,15 @@ class Rounded(nn.Module):
         )
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Of the matrix: outputs and inputs."""
+        raise NotImplementedError
+
+    @property
     def num_weights(self) -> int:
         """As many as the matrix and its bias had."""
-        raise NotImplementedError
+        num_outputs, num_inputs = self.shape
+        return num_outputs * num_inputs + (0 if self.bias is None else len(self.bias))
 
     def restored(self) -> Tensor:
         """What the rounded numbers stand for: float32 [N, K]."""
@@ -68,8 +74,9 @@ class Rounded8(Rounded):
     """int8 [N, K], from -127 to 127, and float32 [N] to multiply each row with."""
 
     @property
-    def num_weights(self) -> int:
-        return self.weight.numel() + (0 if self.bias is None else len(self.bias))
+    def shape(self) -> tuple[int, int]:
+        num_outputs, num_inputs = self.weight.shape
+        return num_outputs, num_inputs
 
     def restored(self) -> Tensor:
         return self.weight * self.weight_scale[:, None]
@@ -97,8 +104,9 @@ class Rounded4(Rounded):
         return weight_NK.shape[-1] % GROUP == 0
 
     @property
-    def num_weights(self) -> int:
-        return 2 * self.weight.numel() + (0 if self.bias is None else len(self.bias))
+    def shape(self) -> tuple[int, int]:
+        num_outputs, num_pairs = self.weight.shape
+        return num_outputs, 2 * num_pairs
 
     def whole(self) -> Tensor:
         """The numbers from 0 to 15: uint8 [N, K]."""

@@ -25,11 +25,14 @@ MOST_QUERIES = 128  # of a key head: 16 heads of a latent cache, with windows of
 LOG2_E = 1.4426950408889634
 
 
-def suits(num_queries: int, key_width: int, value_width: int) -> bool:
-    """Whether the kernel takes these shapes: widths are powers of two, as are keys' extra ones."""
+def suits(num_new: int, group: int, key_width: int, value_width: int) -> bool:
+    """Whether the kernel takes T new tokens of G heads a key head, and these widths.
+
+    Widths are powers of two, as are keys' extra ones.
+    """
     extra = key_width - value_width
     return (
-        num_queries <= MOST_QUERIES
+        num_new * group <= MOST_QUERIES
         and _is_tile(value_width)
         and (extra == 0 or _is_tile(extra))
         and value_width <= 512

@@ -20,6 +20,7 @@ def test_a_machine_that_can_run_the_model(run, folder):
     assert str(folder) in found["model"]["found"]
     assert found["JANUS_MODEL"]["found"] == str(folder)
     assert "threads" in found["processor"]["found"]
+    assert found["kernels"]["found"].startswith("torch's")
 
 
 def test_a_model_that_is_not_here(run):

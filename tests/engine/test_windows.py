@@ -11,7 +11,8 @@ from janus.engine.engine import Engine
 from janus.engine.request import Ticket
 from janus.engine.windows import Windows
 from janus.model.model import JanusModel
-from janus.model.quantized import Int4Linear, pack_quantized
+from janus.model.packed import Int4Linear
+from janus.model.quantized import pack_quantized
 from janus.model.rounded import Rounded4
 from tests.engine.conftest import always
 

@@ -15,7 +15,7 @@ from janus.evaluation.bench_report import measure
 from janus.evaluation.random_model import SIZES, random_model, size_named
 from janus.model.loading import num_parameters
 from janus.model.model import JanusModel
-from janus.model.quantized import PackedLinear
+from janus.model.packed import PackedLinear
 from tests.oracle import randomize
 from vision.config import CodebookConfig, VisionConfig
 from weights import catalog

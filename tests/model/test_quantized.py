@@ -11,15 +11,18 @@ from janus.model.cache import Rows
 from janus.model.loading import load_model, num_parameters
 from janus.model.model import JanusModel
 from janus.model.moe import MixtureOfExperts
-from janus.model.quantized import (
+from janus.model.packed import (
     BFloat16Linear,
     DynamicInt8Linear,
     Int4Linear,
     Int8Linear,
-    PackedExperts,
+    NativeLinear,
     PackedLinear,
-    RoundedExperts,
     pack,
+)
+from janus.model.quantized import (
+    PackedExperts,
+    RoundedExperts,
     pack_bfloat16,
     pack_quantized,
 )
@@ -35,6 +38,7 @@ TOLERANCES: dict[type[PackedLinear], float] = {
     DynamicInt8Linear: 1.5e-2,
     Int8Linear: 1e-2,
     Int4Linear: 0.12,
+    NativeLinear: 0.12,
 }
 needs_vnni = pytest.mark.skipif(
     not torch.cpu._is_vnni_supported(), reason="sums of products are clipped without VNNI"
@@ -78,10 +82,10 @@ def test_products(kind: type[PackedLinear], bias: bool, dtype: torch.dtype) -> N
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_row_does_not_depend_on_the_others(kind: type[PackedLinear]) -> None:
-    packed = packed_as(kind, random(96, 128, dtype=torch.bfloat16))
-    x_MK = random(32, 128, seed=2, dtype=torch.bfloat16)
+    packed = packed_as(kind, random(1536, 512, dtype=torch.bfloat16))
+    x_MK = random(80, 512, seed=2, dtype=torch.bfloat16)
     whole_MN = packed(x_MK)
-    for start, stop in [(0, 2), (2, 5), (5, 16), (16, 32)]:
+    for start, stop in [(0, 2), (2, 5), (5, 16), (16, 32), (32, 80)]:
         assert torch.equal(packed(x_MK[start:stop]), whole_MN[start:stop])
 
 
@@ -140,7 +144,8 @@ def test_rounded_matrices_are_joined_before_they_are_packed(bits: type[Rounded])
 def test_four_bits_where_they_fit() -> None:
     """Rows of whole groups, and a number of them that the kernel can take; or eight bits."""
     fitting, odd_rows, odd_inputs = random(32, 128), random(40, 128), random(32, 96)
-    assert isinstance(pack(round_matrix(fitting, Rounded4), torch.float32), Int4Linear)
+    four = pack(round_matrix(fitting, Rounded4), torch.float32)
+    assert isinstance(four, Int4Linear | NativeLinear)
     eight = pack(round_matrix(odd_rows, Rounded4), torch.float32)
     assert isinstance(eight, DynamicInt8Linear | Int8Linear)
     assert relative_error(eight(torch.eye(128)), odd_rows.mT) <= TOLERANCES[Int4Linear]

@@ -55,7 +55,7 @@ def test_the_kernel_is_attention(
     q_RTHx = random(3, num_new, key_heads * groups, width + extra)
     # In the last piece, one token into the second, and nothing but the new tokens.
     ends_R, scale = torch.tensor([LENGTH, SPLIT + 1, num_new]), 0.2
-    assert suits(groups * num_new, width + extra, width)
+    assert suits(num_new, groups, width + extra, width)
     found_RTHd = attend_slots(q_RTHx, k_SKLx, v_SKLd, SLOTS, ends_R, scale)
     error = relative_error(found_RTHd.double(), wanted(q_RTHx, k_SKLx, v_SKLd, ends_R, scale))
     assert error < (1e-5 if dtype is torch.float32 else 2e-3)
@@ -74,22 +74,22 @@ def test_a_row_is_the_same_in_any_batch() -> None:
 
 
 @pytest.mark.parametrize(
-    ("num_queries", "key_width", "value_width", "fits"),
+    ("num_new", "group", "key_width", "value_width", "fits"),
     [
-        (1, 64, 64, True),
-        (1, 80, 64, True),
-        (1, 48, 48, False),
-        (1, 72, 64, False),
-        (128, 64, 64, True),
-        (129, 64, 64, False),
-        (1, 1024, 1024, False),
-        (1, 8, 8, False),
+        (1, 1, 64, 64, True),
+        (1, 1, 80, 64, True),
+        (1, 1, 48, 48, False),
+        (1, 1, 72, 64, False),
+        (8, 16, 64, 64, True),
+        (43, 3, 64, 64, False),
+        (1, 1, 1024, 1024, False),
+        (1, 1, 8, 8, False),
     ],
 )
 def test_shapes_that_it_takes(
-    num_queries: int, key_width: int, value_width: int, fits: bool
+    num_new: int, group: int, key_width: int, value_width: int, fits: bool
 ) -> None:
-    assert suits(num_queries, key_width, value_width) == fits
+    assert suits(num_new, group, key_width, value_width) == fits
 
 
 GROUPED = TransformerConfig(
@@ -148,7 +148,7 @@ def test_a_transformer_reads_its_cache_in_place(
         calls.append(tensors)
         return attend_slots(*tensors)
 
-    monkeypatch.setattr("janus.model.attention.slot_kernel", lambda _: slot_kernel)
+    monkeypatch.setattr("janus.model.attention.slot_kernel", lambda *_: slot_kernel)
     monkeypatch.setattr(slot_kernel, "attend_slots", counting)
     for static in (False, True):
         assert relative_error(run(static), wanted_ND) < 1e-5

@@ -1,0 +1,222 @@
+"""Our own kernels against arithmetic in double precision, and what happens without them."""
+
+# M rows, K inputs, N outputs, R rows, T new tokens of each, H heads, K key heads, S slots,
+# L positions, d width of a value, x of a key
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from janus.config import LatentAttentionConfig, TransformerConfig
+from janus.model.attention import slot_kernel
+from janus.model.cache import Rows
+from janus.model.native import build
+from janus.model.native.attention import MOST_NEW, attend_slots, suits
+from janus.model.native.build import library
+from janus.model.packed import Int4Linear, NativeLinear, pack
+from janus.model.rounded import GROUP, Rounded, Rounded4, Rounded8
+from janus.model.transformer import Transformer
+from tests.oracle import randomize, relative_error
+
+needs_kernels = pytest.mark.skipif(library() is None, reason="needs AVX-512 and a C compiler")
+
+SLOTS, LENGTH = torch.tensor([3, 0, 4]), 150
+
+
+@pytest.fixture
+def without_kernels() -> Iterator[None]:
+    """As on a machine that cannot build them; set up again by the next call of `library`."""
+    library.cache_clear()
+    slot_kernel.cache_clear()
+    yield
+    library.cache_clear()
+    slot_kernel.cache_clear()
+
+
+def random(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
+
+
+def in_eight_bits(x_MK: Tensor, span: int) -> Tensor:
+    spans = x_MK.float().unflatten(1, (-1, span))
+    scale = spans.abs().amax(dim=-1, keepdim=True) / 127
+    return ((spans / scale).round() * scale).flatten(1).double()
+
+
+@needs_kernels
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("bits", "span"), [(Rounded4, GROUP), (Rounded8, 192)])
+def test_products_of_rounded_numbers(bits: type[Rounded], span: int, dtype: torch.dtype) -> None:
+    """Nothing is lost but what both sides' rounding takes; tiles of all sizes, an odd block."""
+    rounded = bits.of(random(80, 192, dtype=dtype))
+    packed = pack(rounded, dtype)
+    assert isinstance(packed, NativeLinear)
+    for num_rows in (1, 2, 3, 4, 7, 8, 15, 33):
+        x_MK = random(num_rows, 192, seed=2, dtype=dtype)
+        wanted_MN = in_eight_bits(x_MK, span) @ rounded.restored().double().mT
+        error = relative_error(packed(x_MK).double(), wanted_MN)
+        assert error < (1e-6 if dtype is torch.float32 else 4e-3)
+
+
+@needs_kernels
+@pytest.mark.parametrize("bits", [Rounded4, Rounded8])
+def test_a_row_of_products_does_not_depend_on_the_others(bits: type[Rounded]) -> None:
+    packed = pack(bits.of(random(96, 1024)), torch.bfloat16)
+    x_MK = random(40, 1024, seed=2, dtype=torch.bfloat16)
+    whole_MN = packed(x_MK)
+    for start, stop in [(0, 1), (1, 3), (3, 8), (8, 24), (24, 40)]:
+        assert torch.equal(packed(x_MK[start:stop]), whole_MN[start:stop])
+
+
+@needs_kernels
+@pytest.mark.parametrize("bits", [Rounded4, Rounded8])
+def test_extreme_inputs(bits: type[Rounded]) -> None:
+    """Zeros give the bias; an enormous number spoils only its row; strided rows are read right."""
+    weight_NK, bias_N = random(32, 128), random(32, seed=1)
+    packed = pack(bits.of(weight_NK, bias_N), torch.float32)
+    x_MK = random(6, 128, seed=2)
+    x_MK[0], x_MK[1, 5] = 0, 1e30
+    y_MN = packed(x_MK)
+    assert torch.equal(y_MN[0], bias_N)
+    assert y_MN.isfinite().all()
+    assert torch.equal(packed(x_MK[::2]), y_MN[::2])
+    assert torch.equal(packed(x_MK.mT.contiguous().mT), y_MN)
+
+
+def attended(q_RTHx: Tensor, k_SKLx: Tensor, v_SKLd: Tensor, ends: Tensor, scale: float) -> Tensor:
+    group, num_new = q_RTHx.shape[2] // k_SKLx.shape[1], q_RTHx.shape[1]
+    k_RHLx, v_RHLd = (x.double()[SLOTS].repeat_interleave(group, 1) for x in (k_SKLx, v_SKLd))
+    score_RTHL = torch.einsum("RTHx,RHLx->RTHL", q_RTHx.double(), k_RHLx) * scale
+    last_seen_RT = ends[:, None] - num_new + torch.arange(num_new)
+    unseen_RTL = torch.arange(LENGTH) > last_seen_RT[..., None]
+    score_RTHL = score_RTHL.masked_fill(unseen_RTL[:, :, None], float("-inf"))
+    return torch.einsum("RTHL,RHLd->RTHd", score_RTHL.softmax(-1), v_RHLd)
+
+
+@needs_kernels
+@pytest.mark.parametrize(
+    ("key_heads", "group", "num_new", "width", "extra"),
+    [(2, 1, 1, 64, 0), (2, 3, 4, 32, 0), (4, 1, 8, 128, 0), (1, 4, 5, 80, 16), (1, 5, 7, 512, 64)],
+)
+def test_attention(key_heads: int, group: int, num_new: int, width: int, extra: int) -> None:
+    k_SKLx = random(5, key_heads, LENGTH, width + extra, dtype=torch.bfloat16)
+    v_SKLd = random(5, key_heads, LENGTH, width, seed=1, dtype=torch.bfloat16)
+    v_SKLd = k_SKLx[..., :width] if extra else v_SKLd
+    q_RTHx = random(3, num_new, key_heads * group, width + extra, seed=2, dtype=torch.bfloat16)
+    ends_R, scale = torch.tensor([LENGTH, 100, num_new]), 0.2
+    assert suits(num_new, group, width + extra, width)
+    found_RTHd = attend_slots(q_RTHx, k_SKLx, v_SKLd, SLOTS, ends_R, scale)
+    wanted_RTHd = attended(q_RTHx, k_SKLx, v_SKLd, ends_R, scale)
+    assert relative_error(found_RTHd.double(), wanted_RTHd) < 4e-3
+    one = attend_slots(q_RTHx[1:2, -1:], k_SKLx, v_SKLd, SLOTS[1:2], ends_R[1:2], scale)
+    assert torch.equal(one, found_RTHd[1:2, -1:])  # alone, and without a window
+
+
+@needs_kernels
+def test_scores_far_apart() -> None:
+    """One position outweighs the rest by more than any float holds, and nothing overflows."""
+    k_SKLd = torch.zeros(1, 1, 40, 32, dtype=torch.bfloat16)
+    k_SKLd[0, 0, 7], k_SKLd[0, 0, 20] = 300.0, -300.0
+    v_SKLd = random(1, 1, 40, 32, dtype=torch.bfloat16)
+    q_RTHd = torch.full((1, 1, 1, 32), 300.0, dtype=torch.bfloat16)
+    out = attend_slots(q_RTHd, k_SKLd, v_SKLd, torch.tensor([0]), torch.tensor([40]), 1.0)
+    assert torch.equal(out[0, 0, 0], v_SKLd[0, 0, 7])
+
+
+def test_shapes_of_attention() -> None:
+    assert suits(MOST_NEW, 7, 96, 80)
+    assert not suits(MOST_NEW + 1, 1, 64, 64)
+    assert not suits(1, 1, 48, 48)
+    assert not suits(1, 1, 64, 40)
+
+
+GROUPED = TransformerConfig(
+    vocab_size=8,
+    hidden_size=64,
+    intermediate_size=64,
+    num_hidden_layers=2,
+    num_attention_heads=4,
+    num_key_value_heads=2,
+    head_dim=32,
+)
+LATENT = replace(
+    GROUPED,
+    num_key_value_heads=4,
+    latent_attention=LatentAttentionConfig(
+        kv_lora_rank=32, qk_nope_head_dim=16, qk_rope_head_dim=32, v_head_dim=16
+    ),
+)
+
+
+@needs_kernels
+@pytest.mark.parametrize("config", [GROUPED, LATENT], ids=["grouped", "latent"])
+@torch.inference_mode()
+def test_a_transformer_attends_with_it(
+    config: TransformerConfig, monkeypatch: pytest.MonkeyPatch, without_kernels: None
+) -> None:
+    """And gives what it gives without, as nearly as bfloat16 allows."""
+    transformer, width = Transformer(config).bfloat16(), config.hidden_size
+    randomize(transformer)
+
+    def run() -> Tensor:
+        cache = transformer.new_cache(2, 64)
+        prompt_ND = random(2 * 9, width, dtype=torch.bfloat16)
+        transformer(prompt_ND, Rows((9, 9), (0, 0), (0, 1)), cache)
+        new_ND = random(2 * 3, width, seed=1, dtype=torch.bfloat16)
+        return transformer(new_ND, Rows((3, 3), (9, 9), (0, 1)), cache)
+
+    calls: list[Tensor] = []
+    monkeypatch.setattr(
+        "janus.model.native.attention.attend_slots",
+        lambda *tensors: calls.append(tensors[0]) or attend_slots(*tensors),
+    )
+    with_it = run()
+    assert len(calls) == transformer.config.num_hidden_layers
+    monkeypatch.setenv("JANUS_NATIVE", "0")
+    library.cache_clear()
+    slot_kernel.cache_clear()
+    assert relative_error(with_it.float(), run().float()) < 3e-2
+    assert len(calls) == transformer.config.num_hidden_layers
+
+
+def no_compiler(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setenv("CC", "no-such-compiler")
+
+
+def broken_compiler(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setenv("CC", "false")
+
+
+def no_room(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    (folder / "file").touch()
+    monkeypatch.setattr(build, "user_cache_path", lambda *_, **__: folder / "file")
+
+
+@pytest.mark.parametrize("break_it", [no_compiler, broken_compiler, no_room])
+def test_torchs_kernels_take_their_place(
+    break_it: Callable[[pytest.MonkeyPatch, Path], None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    without_kernels: None,
+) -> None:
+    break_it(monkeypatch, tmp_path)
+    assert library() is None
+    assert isinstance(pack(Rounded4.of(random(32, 64)), torch.float32), Int4Linear)
+    assert slot_kernel("cpu", torch.bfloat16) is None
+
+
+@needs_kernels
+def test_what_was_built_is_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, without_kernels: None
+) -> None:
+    monkeypatch.setattr(build, "user_cache_path", lambda *_, **__: tmp_path)
+    assert library() is not None
+    (built,) = tmp_path.iterdir()
+    made = built.stat().st_mtime_ns
+    library.cache_clear()
+    assert library() is not None
+    assert built.stat().st_mtime_ns == made

@@ -19,12 +19,19 @@
 #define BLOCK 16        /* outputs: the lanes of a register */
 #define GROUP 64        /* inputs that share a scale of four bits */
 #define ALONE 200000    /* multiplications for which no second thread is woken */
+#define AHEAD 4096      /* bytes: the processor itself fetches ahead no further than a page */
 
 /* Sixteen numbers from place i on, float32 or bfloat16, as float32. */
 INLINE __m512 load(const void *from, int64_t i, int is_bfloat16) {
     if (!is_bfloat16) return _mm512_loadu_ps((const float *)from + i);
     __m256i halves = _mm256_loadu_si256((const void *)((const uint16_t *)from + i));
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+}
+
+/* Weights, and asks for those that come later. */
+INLINE __m512i next(const uint8_t *from) {
+    _mm_prefetch((const char *)(from + AHEAD), _MM_HINT_T0);
+    return _mm512_loadu_si512(from);
 }
 
 INLINE void store(void *to, int64_t i, __m512 x, int is_bfloat16) {
@@ -49,7 +56,8 @@ typedef struct {
 typedef struct {
     int8_t *whole;  /* [M, K] */
     float *scale;   /* [M, K / span] */
-    int32_t *sum;   /* of the span's whole numbers, [M, K / span] */
+    float *sum;     /* of the span's whole numbers, [M, K / span] */
+    int32_t *start; /* of a sum with weights, so that they need no sign, [M, K / span] */
 } Inputs;
 
 static void round_span(const Product *job, int64_t i, int64_t span, Inputs to) {
@@ -65,7 +73,9 @@ static void round_span(const Product *job, int64_t i, int64_t span, Inputs to) {
         _mm_storeu_si128((void *)(to.whole + k), _mm512_cvtsepi32_epi8(whole));
     }
     to.scale[i] = top / 127;
-    to.sum[i] = _mm512_reduce_add_epi32(sum);
+    const int32_t total = _mm512_reduce_add_epi32(sum);
+    to.sum[i] = total;
+    to.start[i] = (job->bits == 4 ? -8 : -128) * total;
 }
 
 /* Four inputs in every lane. */
@@ -91,11 +101,11 @@ INLINE void tile4(const Product *job, Inputs x, int64_t row, int64_t block, cons
         __m512i sum[R][B];
         for (int r = 0; r < R; r++)
             for (int b = 0; b < B; b++)
-                sum[r][b] = _mm512_set1_epi32(-8 * x.sum[(row + r) * groups + g]);
+                sum[r][b] = _mm512_set1_epi32(x.start[(row + r) * groups + g]);
 #pragma GCC unroll 8
         for (int k = 0; k < GROUP; k += 8)
             for (int b = 0; b < B; b++) {
-                __m512i both = _mm512_loadu_si512(w + b * K * BLOCK / 2 + k * BLOCK / 2);
+                __m512i both = next(w + b * K * BLOCK / 2 + k * BLOCK / 2);
                 __m512i earlier = _mm512_and_si512(both, low);
                 __m512i later = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
                 for (int r = 0; r < R; r++) {
@@ -130,11 +140,11 @@ INLINE void tile8(const Product *job, Inputs x, int64_t row, int64_t block, cons
     const uint8_t *w = job->w + block * K * BLOCK;
     __m512i sum[R][B];
     for (int r = 0; r < R; r++)
-        for (int b = 0; b < B; b++) sum[r][b] = _mm512_set1_epi32(-128 * x.sum[row + r]);
+        for (int b = 0; b < B; b++) sum[r][b] = _mm512_set1_epi32(x.start[row + r]);
 #pragma GCC unroll 4
     for (int64_t k = 0; k < K; k += 4)
         for (int b = 0; b < B; b++) {
-            __m512i whole = _mm512_loadu_si512(w + b * K * BLOCK + k * BLOCK);
+            __m512i whole = next(w + b * K * BLOCK + k * BLOCK);
             for (int r = 0; r < R; r++)
                 sum[r][b] = _mm512_dpbusd_epi32(sum[r][b], whole, four(inputs + r * K + k));
         }
@@ -173,18 +183,19 @@ void janus_multiply(const Product *job) {
     const int64_t span = job->bits == 4 ? GROUP : job->K, spans = job->M * job->K / span;
     const int64_t blocks = job->N / BLOCK;
     const int threads = job->M * job->N * job->K < ALONE ? 1 : job->threads;
-    Inputs x = {malloc(job->M * job->K), malloc(4 * spans), malloc(4 * spans)};
+    Inputs x = {malloc(job->M * job->K), malloc(4 * spans), malloc(4 * spans), malloc(4 * spans)};
 #pragma omp parallel num_threads(threads)
     {
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < spans; i++) round_span(job, i, span, x);
-#pragma omp for schedule(dynamic, 4)
+#pragma omp for schedule(static)
         for (int64_t block = 0; block < blocks; block += 2)
             multiply_blocks(job, x, block, block + 2 < blocks ? block + 2 : blocks);
     }
     free(x.whole);
     free(x.scale);
     free(x.sum);
+    free(x.start);
 }
 
 /* ------------------------------------------------------------------------------ attention */

@@ -23,6 +23,7 @@ from janus.model.cache import Block, LayerCache, Rows
 from janus.model.linear import join
 from janus.model.native import attention as attention_kernel
 from janus.model.native.build import library
+from janus.model.norm import RMSNorm
 from janus.model.rotary import Rotation
 
 # New tokens of a row up to which two plain products attend in bfloat16 on a CPU. 24 layers of
@@ -45,8 +46,8 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(width, self.num_kv_heads * d, bias=config.attention_bias)
         self.o_proj = nn.Linear(self.num_heads * d, width, bias=config.output_bias)
         if config.use_qk_norm:
-            self.q_norm = nn.RMSNorm(d, eps=config.rms_norm_eps)
-            self.k_norm = nn.RMSNorm(d, eps=config.rms_norm_eps)
+            self.q_norm = RMSNorm(d, eps=config.rms_norm_eps)
+            self.k_norm = RMSNorm(d, eps=config.rms_norm_eps)
         self.use_qk_norm = config.use_qk_norm
         self.qkv_proj: nn.Linear | None = None  # instead of the three, once fused
 

@@ -107,7 +107,8 @@ class Rows:
         Rows that begin and rows that go on are kept apart: only the former need no mask.
         """
         blocks, row, place = [], 0, 0
-        kinds = zip(self.counts, (start > 0 for start in self.starts), strict=True)
+        tokens_before = zip(self.counts, self.starts, strict=True)
+        kinds = [(count, count > 1 and start == 0) for count, start in tokens_before]
         for (count, _), members in groupby(kinds):
             stop = row + len(list(members))
             tokens = slice(place, place + (stop - row) * count)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from janus.config import TransformerConfig
 from janus.model.attention import attend, attend_complete, attend_in_place
 from janus.model.cache import Block, LayerCache, Rows, mask_R1TL
+from janus.model.norm import RMSNorm
 from janus.model.rotary import Rotation, softmax_scale
 
 
@@ -34,12 +35,12 @@ class LatentAttention(nn.Module):
             self.q_proj = nn.Linear(width, self.num_heads * query_dim, bias=False)
         else:
             self.q_a_proj = nn.Linear(width, latent.q_lora_rank, bias=bias)
-            self.q_a_layernorm = nn.RMSNorm(latent.q_lora_rank, eps=1e-6)
+            self.q_a_layernorm = RMSNorm(latent.q_lora_rank, eps=1e-6)
             self.q_b_proj = nn.Linear(latent.q_lora_rank, self.num_heads * query_dim, bias=False)
         self.kv_a_proj_with_mqa = nn.Linear(
             width, latent.kv_lora_rank + latent.qk_rope_head_dim, bias=bias
         )
-        self.kv_a_layernorm = nn.RMSNorm(latent.kv_lora_rank, eps=1e-6)
+        self.kv_a_layernorm = RMSNorm(latent.kv_lora_rank, eps=1e-6)
         self.kv_b_proj = nn.Linear(
             latent.kv_lora_rank,
             self.num_heads * (latent.qk_nope_head_dim + latent.v_head_dim),

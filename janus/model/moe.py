@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from janus.config import ExpertsConfig, TransformerConfig
 from janus.model.linear import join
+from janus.model.native import elementwise
 
 
 class MixtureOfExperts(nn.Module):
@@ -51,10 +52,17 @@ class FeedForward(nn.Module):
 
     def forward(self, hidden_ND: Tensor) -> Tensor:
         if self.gate_up_proj is None:
-            gate_NI, up_NI = self.gate_proj(hidden_ND), self.up_proj(hidden_ND)
-        else:
-            gate_NI, up_NI = self.gate_up_proj(hidden_ND).chunk(2, dim=-1)
-        return self.down_proj(F.silu(gate_NI) * up_NI)
+            return self.down_proj(F.silu(self.gate_proj(hidden_ND)) * self.up_proj(hidden_ND))
+        return self.down_proj(gated(self.gate_up_proj(hidden_ND)))
+
+
+def gated(gate_up_NI: Tensor) -> Tensor:
+    """silu(first half) * second half."""
+    width = gate_up_NI.shape[-1] // 2
+    if elementwise.suits(gate_up_NI, width=width):
+        return elementwise.gate(gate_up_NI)
+    gate_NI, up_NI = gate_up_NI.chunk(2, dim=-1)
+    return F.silu(gate_NI) * up_NI
 
 
 class Router(nn.Module):
@@ -127,10 +135,8 @@ class Experts(nn.Module):
         token_P = order_P // chosen_NK.shape[1]
         every_E = torch.arange(len(self.gate_up_proj), device=expert_P.device)
         ends_E = torch.searchsorted(expert_P, every_E, right=True, out_int32=True)
-        gate_PI, up_PI = F.grouped_mm(hidden_ND[token_P], self.gate_up_proj.mT, offs=ends_E).chunk(
-            2, dim=-1
-        )
-        out_PD = F.grouped_mm(F.silu(gate_PI) * up_PI, self.down_proj.mT, offs=ends_E)
+        gate_up_PI = F.grouped_mm(hidden_ND[token_P], self.gate_up_proj.mT, offs=ends_E)
+        out_PD = F.grouped_mm(gated(gate_up_PI), self.down_proj.mT, offs=ends_E)
         out_PD = out_PD * gates_NK.flatten()[order_P, None]
         return torch.zeros_like(hidden_ND).index_add_(0, token_P, out_PD)
 

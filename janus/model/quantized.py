@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from janus.errors import UsageError
 from janus.model.attention import Attention
 from janus.model.model import JanusModel
-from janus.model.moe import Experts, FeedForward
+from janus.model.moe import Experts, FeedForward, gated
 from janus.model.packed import BFloat16Linear, has_onednn, pack
 from janus.model.rounded import Rounded, Rounded4, Rounded8, round_matrix
 
@@ -66,8 +66,7 @@ class PackedExperts(nn.Module):
         out_ND = torch.zeros_like(hidden_ND)
         for expert in chosen_NK.unique().tolist():
             token_P, place_P = (chosen_NK == expert).nonzero(as_tuple=True)
-            gate_PI, up_PI = self.gate_up[expert](hidden_ND[token_P]).chunk(2, dim=-1)
-            out_PD = self.down[expert](nn.functional.silu(gate_PI) * up_PI)
+            out_PD = self.down[expert](gated(self.gate_up[expert](hidden_ND[token_P])))
             gates_P1 = gates_NK[token_P, place_P, None].to(out_PD.dtype)
             out_ND.index_add_(0, token_P, out_PD * gates_P1)
         return out_ND

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from janus.config import TransformerConfig, YarnConfig
+from janus.model.native.elementwise import rotate, suits
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,9 @@ class Rotation:
     def halves(self, x_NHd: Tensor) -> Tensor:
         """Rotates number i with number i + e / 2; what lies beyond e passes."""
         num_rotated = self.cos_N1e.shape[-1]
+        is_whole = x_NHd.shape[-1] == num_rotated
+        if is_whole and suits(x_NHd, self.cos_N1e, self.sin_N1e, width=num_rotated // 2):
+            return rotate(x_NHd, self.cos_N1e, self.sin_N1e)
         x_NHe, rest = x_NHd[..., :num_rotated], x_NHd[..., num_rotated:]
         first, second = x_NHe.chunk(2, dim=-1)
         turned_NHe = x_NHe * self.cos_N1e + torch.cat([second, first], dim=-1) * self.sin_N1e

@@ -14,6 +14,7 @@ from janus.model.attention import Attention, new_attention_cache
 from janus.model.cache import Cache, LayerCache, Rows
 from janus.model.latent_attention import LatentAttention, new_latent_cache
 from janus.model.moe import FeedForward, MixtureOfExperts
+from janus.model.norm import RMSNorm
 from janus.model.rotary import Rotation, rotation
 
 
@@ -23,7 +24,7 @@ class Transformer(nn.Module):
         self.config = config
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
         self.layers = nn.ModuleList(Block(config, i) for i in range(config.num_hidden_layers))
-        self.norm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+        self.norm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
 
     def forward(self, hidden_ND: Tensor, rows: Rows, cache: Cache | None = None) -> Tensor:
         """Embeddings of the new tokens -> their final hidden states, [N, D]."""
@@ -44,9 +45,9 @@ class Transformer(nn.Module):
 class Block(nn.Module):
     def __init__(self, config: TransformerConfig, index: int) -> None:
         super().__init__()
-        self.input_layernorm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+        self.input_layernorm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.self_attn = LatentAttention(config) if config.latent_attention else Attention(config)
-        self.post_attention_layernorm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+        self.post_attention_layernorm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         if config.is_dense(index):
             self.mlp = FeedForward(config.hidden_size, config.intermediate_size)
         else:

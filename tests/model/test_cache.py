@@ -179,11 +179,13 @@ def test_what_is_kept_of_a_token() -> None:
 def test_where_the_new_tokens_stand() -> None:
     rows = Rows(counts=(1, 1, 3, 2, 2), starts=(7, 0, 4, 0, 5), slots=(2, 0, 3, 1, 4))
     assert rows.positions_N.tolist() == [7, 0, 4, 5, 6, 0, 1, 5, 6]
-    single, triple, pair = rows.blocks
-    assert [block.tokens for block in rows.blocks] == [slice(0, 2), slice(2, 5), slice(5, 9)]
+    single, triple, new, pair = rows.blocks
+    tokens = [slice(0, 2), slice(2, 5), slice(5, 7), slice(7, 9)]
+    assert [block.tokens for block in rows.blocks] == tokens
     assert (single.count, single.length, single.slots) == (1, 8, (2, 0))
     assert (triple.count, triple.length, triple.slots) == (3, 7, (3,))
-    assert (pair.count, pair.length, pair.slots) == (2, 7, (1, 4))
+    assert (new.count, new.length, new.slots) == (2, 2, (1,))
+    assert (pair.count, pair.length, pair.slots) == (2, 7, (4,))
 
 
 def test_what_each_new_token_sees() -> None:
@@ -191,8 +193,7 @@ def test_what_each_new_token_sees() -> None:
 
     def block(count: int, *starts: int) -> RowBlock:
         slots = tuple(range(len(starts)))
-        [block] = Rows(counts=(count,) * len(starts), starts=starts, slots=slots).blocks
-        return block
+        return RowBlock(slice(0, count * len(starts)), count, starts, slots, "cpu")
 
     assert block(1, 4, 4).mask_R1TL() is None
     assert block(3, 0, 0).is_causal and block(3, 0, 0).mask_R1TL() is None

@@ -14,9 +14,11 @@ from torch import Tensor
 from janus.config import LatentAttentionConfig, TransformerConfig
 from janus.model.attention import slot_kernel
 from janus.model.cache import Rows
-from janus.model.native import build
+from janus.model.native import build, elementwise
 from janus.model.native.attention import MOST_NEW, attend_slots, suits
 from janus.model.native.build import library
+from janus.model.native.elementwise import suits as suits_elementwise
+from janus.model.norm import RMSNorm
 from janus.model.packed import Int4Linear, NativeLinear, pack
 from janus.model.rounded import GROUP, Rounded, Rounded4, Rounded8
 from janus.model.transformer import Transformer
@@ -181,6 +183,38 @@ def test_a_transformer_attends_with_it(
     slot_kernel.cache_clear()
     assert relative_error(with_it.float(), run().float()) < 3e-2
     assert len(calls) == transformer.config.num_hidden_layers
+
+
+@needs_kernels
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@torch.inference_mode()
+def test_number_by_number(dtype: torch.dtype) -> None:
+    """As in double precision, rounded once; for one row and for so many that threads share them."""
+    for num_rows in (1, 300):
+        x_ND = 8 * random(num_rows, 128, dtype=dtype)
+        weight_D = random(128, seed=1, dtype=dtype)
+        x, weight = x_ND.double(), weight_D.double()
+        root = (x.square().mean(dim=-1, keepdim=True) + 1e-6).sqrt()
+        assert suits_elementwise(x_ND, weight_D, width=128)
+        assert is_rounded(elementwise.normalize(x_ND, weight_D, 1e-6), x / root * weight)
+        first, second = x.chunk(2, dim=-1)
+        assert is_rounded(elementwise.gate(x_ND), first * first.sigmoid() * second)
+        # The queries of a product that also gives keys.
+        x_NHe = x_ND.unflatten(1, (4, 32))[:, 1:]
+        cosine, sine = random(2, num_rows, 1, 32, seed=3, dtype=dtype)
+        turned = x_NHe.double() * cosine.double() + x_NHe.double().roll(16, -1) * sine.double()
+        assert is_rounded(elementwise.rotate(x_NHe, cosine, sine), turned)
+
+
+def is_rounded(found: Tensor, wanted: Tensor) -> bool:
+    step = max(torch.finfo(found.dtype).eps, 1e-6)  # of the exponential in float32
+    return torch.allclose(found.double(), wanted, rtol=step, atol=4 * step)
+
+
+def test_gradients_pass_through_torch() -> None:
+    norm = RMSNorm(64)
+    norm(random(2, 64)).sum().backward()
+    assert norm.weight.grad is not None
 
 
 def no_compiler(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

@@ -1,4 +1,5 @@
-/* Products with weights of four or eight bits, and attention of few queries, for AVX-512.
+/* Products with weights of four or eight bits, attention of few queries, and what lies between
+ * them, for AVX-512.
  *
  * Enters: pointers to tensors as products.py and attention.py lay them out. Leaves: results in the
  * memory given. A row's result does not depend on the other rows, to the bit.
@@ -39,6 +40,16 @@ INLINE void store(void *to, int64_t i, __m512 x, int is_bfloat16) {
         _mm256_storeu_si256((void *)((uint16_t *)to + i), (__m256i)_mm512_cvtneps_pbh(x));
     else
         _mm512_storeu_ps((float *)to + i, x);
+}
+
+/* 2 to the power of x, by the series of exp(ln(2) * fraction): seven digits. */
+INLINE __m512 power_of_two(__m512 x) {
+    const float series[] = {1.5403530e-4f, 1.3333558e-3f, 9.6181291e-3f, 5.5504109e-2f,
+                            2.4022651e-1f, 6.9314718e-1f, 1.0f};
+    __m512 whole = _mm512_roundscale_ps(x, 0), fraction = _mm512_sub_ps(x, whole);
+    __m512 y = _mm512_set1_ps(series[0]);
+    for (int i = 1; i < 7; i++) y = _mm512_fmadd_ps(y, fraction, _mm512_set1_ps(series[i]));
+    return _mm512_scalef_ps(y, whole);
 }
 
 /* ------------------------------------------------------------------------------- products */
@@ -213,16 +224,6 @@ typedef struct {
     int threads;
 } Attention;
 
-/* 2 to the power of x, for x <= 0, by the series of exp(ln(2) * fraction): seven digits. */
-INLINE __m512 power_of_two(__m512 x) {
-    const float series[] = {1.5403530e-4f, 1.3333558e-3f, 9.6181291e-3f, 5.5504109e-2f,
-                            2.4022651e-1f, 6.9314718e-1f, 1.0f};
-    __m512 whole = _mm512_roundscale_ps(x, 0), fraction = _mm512_sub_ps(x, whole);
-    __m512 y = _mm512_set1_ps(series[0]);
-    for (int i = 1; i < 7; i++) y = _mm512_fmadd_ps(y, fraction, _mm512_set1_ps(series[i]));
-    return _mm512_scalef_ps(y, whole);
-}
-
 /* weights[l] = factor * (q . key l). Returns the largest. */
 static float score(const Attention *job, const uint16_t *q, const uint16_t *k, int64_t length,
                    float factor, float *weights) {
@@ -295,3 +296,67 @@ void janus_attend(const Attention *job) {
         free(weights);
     }
 }
+
+/* -------------------------------------------------------------------- number by number */
+
+typedef struct {
+    const void *x, *weight, *cosine, *sine;
+    void *y;
+    int64_t rows, row, heads, width; /* x: `row` numbers from one row to the next */
+    float epsilon;
+    int is_bfloat16, threads;
+} Rows;
+
+/* y = x / (root mean square of the row) * weight. */
+static void normalize(const Rows *job, int64_t row) {
+    const int is_bfloat16 = job->is_bfloat16;
+    const int64_t from = row * job->row, to = row * job->width;
+    __m512 squares = _mm512_setzero_ps();
+    for (int64_t i = 0; i < job->width; i += 16) {
+        __m512 x = load(job->x, from + i, is_bfloat16);
+        squares = _mm512_fmadd_ps(x, x, squares);
+    }
+    const float mean = _mm512_reduce_add_ps(squares) / job->width;
+    const __m512 factor = _mm512_set1_ps(1 / sqrtf(mean + job->epsilon));
+    for (int64_t i = 0; i < job->width; i += 16) {
+        __m512 x = _mm512_mul_ps(load(job->x, from + i, is_bfloat16), factor);
+        store(job->y, to + i, _mm512_mul_ps(x, load(job->weight, i, is_bfloat16)), is_bfloat16);
+    }
+}
+
+/* y = silu(x[:width]) * x[width:] */
+static void gate(const Rows *job, int64_t row) {
+    const __m512 one = _mm512_set1_ps(1), minus_log2_of_e = _mm512_set1_ps(-1.44269504f);
+    for (int64_t i = 0; i < job->width; i += 16) {
+        __m512 x = load(job->x, row * job->row + i, job->is_bfloat16);
+        __m512 up = load(job->x, row * job->row + job->width + i, job->is_bfloat16);
+        __m512 power = power_of_two(_mm512_mul_ps(x, minus_log2_of_e));
+        __m512 y = _mm512_mul_ps(_mm512_div_ps(x, _mm512_add_ps(one, power)), up);
+        store(job->y, row * job->width + i, y, job->is_bfloat16);
+    }
+}
+
+/* y = x * cosine + (x with its halves exchanged) * sine, head by head. */
+static void rotate(const Rows *job, int64_t row) {
+    const int is_bfloat16 = job->is_bfloat16;
+    const int64_t width = job->width, half = width / 2;
+    for (int64_t head = 0; head < job->heads; head++)
+        for (int64_t i = 0; i < width; i += 16) {
+            const int64_t from = row * job->row + head * width, other = i < half ? i + half : i - half;
+            __m512 x = load(job->x, from + i, is_bfloat16);
+            __m512 exchanged = load(job->x, from + other, is_bfloat16);
+            __m512 y = _mm512_mul_ps(exchanged, load(job->sine, row * width + i, is_bfloat16));
+            y = _mm512_fmadd_ps(x, load(job->cosine, row * width + i, is_bfloat16), y);
+            store(job->y, (row * job->heads + head) * width + i, y, is_bfloat16);
+        }
+}
+
+#define OVER_ROWS(name)                                                                           \
+    void janus_##name(const Rows *job) {                                                          \
+        const int64_t work = 32 * job->rows * job->heads * job->width;                            \
+        _Pragma("omp parallel for num_threads(work < ALONE ? 1 : job->threads)")                  \
+        for (int64_t row = 0; row < job->rows; row++) name(job, row);                             \
+    }
+OVER_ROWS(normalize)
+OVER_ROWS(gate)
+OVER_ROWS(rotate)

@@ -259,7 +259,7 @@ class JanusPipeline(DiffusionPipeline):
     def _output(self, tickets: Sequence[Ticket], output_type: OutputType) -> Any:
         if output_type == "latent":
             return self._ids(tickets)
-        images = [image for ticket in tickets for image in self.janus.previews(ticket)]
+        images = [image for ticket in tickets for image in self.janus.previews(ticket.pictures)]
         if output_type == "pil":
             return images
         pixels_BHW3 = VaeImageProcessor.pil_to_numpy(cast(list[Image.Image], images))

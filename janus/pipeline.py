@@ -327,22 +327,23 @@ class Janus:
     def draw_step(self, prompt: str, ticket: Ticket) -> DrawStep:
         """How far a prepared request of this prompt has come; with its pictures at the end."""
         done = ticket.done and ticket.error is None  # first: other threads bring it further
+        ids = tuple(ticket.pictures)
         return DrawStep(
             index=ticket.num_steps,
             total=ticket.total_steps,
             passes=ticket.num_passes,
-            ids=tuple(ticket.pictures),
-            make_preview=lambda: vision.preview.contact_sheet(self.previews(ticket)),
+            ids=ids,
+            make_preview=lambda: vision.preview.contact_sheet(self.previews(ids)),
             make_mosaic=lambda: vision.preview.contact_sheet(self.mosaics(ticket)),
             pictures=self._pictures(prompt, ticket) if done else None,
             held_back=ticket.held_back,
         )
 
-    def previews(self, ticket: Ticket) -> list[Image.Image]:
-        """The pictures of a prepared request as far as they have come, in full size."""
+    def previews(self, pictures: Sequence[Sequence[int]]) -> list[Image.Image]:
+        """Pictures of which so many ids are known, in full size."""
         grid, decoder = self.model.config.vision.grid_size, self.model.vqmodel
         with beside_others(self.device):
-            return [vision.preview.preview(decoder, list(ids), grid) for ids in ticket.pictures]
+            return [vision.preview.preview(decoder, list(ids), grid) for ids in pictures]
 
     def mosaics(self, ticket: Ticket) -> list[Image.Image]:
         """The ids of each picture as far as they have come, as coloured squares."""

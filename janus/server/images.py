@@ -158,9 +158,9 @@ async def follow(
                 return
             share = ticket.num_steps / ticket.total_steps
             if num_shown < num_partials and share >= (num_shown + 1) / (num_partials + 1):
-                # Not here: should it be done by now, its pictures are decoded.
-                step = await service.paint(service.janus.draw_step, prompt, ticket)
-                data = await service.paint(encoding.preview, await service.paint(step.preview))
+                # As it is now: by the time that it is painted, there are more ids.
+                (image,) = await service.paint(service.janus.previews, ticket.pictures)
+                data = await service.paint(encoding.preview, image)
                 yield Painted(data=data, partial_index=num_shown)
                 num_shown, last = num_shown + 1, time.monotonic()
             elif time.monotonic() - last > PATIENCE:

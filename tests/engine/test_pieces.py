@@ -192,7 +192,7 @@ def test_a_failure_at_a_later_piece_costs_the_others_nothing(
     engine.step()
 
     def fail(*_: Any) -> None:
-        raise torch.OutOfMemoryError("full")
+        raise RuntimeError("broken")
 
     hook = model.language_model.register_forward_hook(fail)
     events = engine.step()
@@ -201,6 +201,29 @@ def test_a_failure_at_a_later_piece_costs_the_others_nothing(
     assert bad.finish_reason == "failed"
     assert finish(engine, first, later) == wanted
     assert engine.scheduler.num_free == 12
+
+
+def test_a_prompt_held_back_is_read_from_its_beginning(
+    model: JanusModel, reading: Build, finish: Build, ask: Build, draw: Build
+) -> None:
+    """Its slots, and what they held, were given back for lack of memory."""
+    requests, wanted = [draw(4, count=2), ask(60, temperature=1.0)], []
+    for request in requests:
+        alone = reading(model, WHOLE)
+        wanted += finish(alone, alone.submit(request))
+    engine = reading(model, 24)
+    tickets = [engine.submit(request) for request in requests]
+    for _ in range(2):
+        engine.step()
+
+    def fail(*_: Any) -> None:
+        raise torch.OutOfMemoryError("full")
+
+    hook = model.language_model.register_forward_hook(fail)
+    assert engine.step() == []
+    hook.remove()
+    assert tickets[1].held_back
+    assert finish(engine, *tickets) == wanted
 
 
 @pytest.mark.parametrize("kind", ["int8", "int4"])

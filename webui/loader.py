@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from janus.errors import JanusError, UsageError, as_janus_error
 
@@ -139,12 +139,17 @@ def reporting_bar(report: Report) -> type:
     from huggingface_hub.utils import tqdm
 
     class ReportingBar(tqdm):
+        def __init__(self, *args: Any, **settings: Any) -> None:
+            # Without a terminal the bar is switched off, and then keeps neither of these.
+            self.is_of_bytes = settings.get("unit") == "B"
+            self.num_done = settings.get("initial", 0)
+            super().__init__(*args, **settings)
+
         def update(self, n: float | None = 1) -> bool | None:
-            shown = super().update(n)
-            # A bar that is switched off knows neither its unit nor how far it is.
-            if not self.disable and self.unit == "B" and self.n:
-                report(int(self.n))
-            return shown
+            self.num_done += n or 0
+            if self.is_of_bytes and self.num_done:
+                report(int(self.num_done))
+            return super().update(n)
 
     return ReportingBar
 

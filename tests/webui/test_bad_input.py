@@ -149,7 +149,7 @@ def test_a_seed_with_spaces_or_foreign_digits_is_a_number(page: Page):
     for typed, seed in ((" 7 ", "7"), ("\N{ARABIC-INDIC DIGIT THREE}", "3"), ("007", "7")):
         page.locator("#seed :is(input, textarea)").fill(typed)
         page.locator("#draw").click()
-        expect(page.locator("#gallery .caption-label").first).to_have_text(f"seed {seed}")
+        expect(page.locator("#gallery .caption-label").first).to_have_text(f"seed {seed} · a dog")
 
 
 @pytest.fixture(scope="module")

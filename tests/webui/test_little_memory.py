@@ -34,7 +34,7 @@ def test_they_are_drawn_one_after_another_and_it_is_said(page: Page, model: Janu
     said = re.compile("too little memory for all at once, so one after another")
     expect(page.locator("#progress")).to_contain_text(said)
     captions = page.locator("#gallery .caption-label")
-    expect(captions).to_have_text(["seed 1", "seed 2"], timeout=60_000)
+    expect(captions).to_have_text(["seed 1 · a cat", "seed 2 · a cat"], timeout=60_000)
     expect(page.locator("#progress")).to_contain_text("Finished")
     expect(page.locator("#progress")).to_contain_text(said)
 

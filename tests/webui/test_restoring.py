@@ -39,7 +39,8 @@ def test_what_another_tool_wrote_is_used_as_far_as_it_goes(tmp_path: Path):
 
 def test_what_another_tool_wrote_may_be_out_of_range(tmp_path: Path):
     restored = Restored.read(foreign("Steps: 20, CFG scale: 99, Seed: -1", tmp_path))
-    assert restored == Restored("a dog", DrawParams(), None, (), OF_THE_PAGE)
+    assert (restored.prompt, restored.params, restored.model) == ("a dog", DrawParams(), None)
+    assert (restored.unknown, restored.missing) == ((), OF_THE_PAGE)
 
 
 def test_settings_that_the_page_lacks_are_named(tiny: Janus, tmp_path: Path):

@@ -79,4 +79,4 @@ def num_pieces(page: Page) -> int:
 
 def seed(page: Page) -> str:
     caption = page.locator("#gallery .caption-label").first
-    return caption.inner_text().removeprefix("seed ")
+    return caption.inner_text().removeprefix("seed ").split()[0]

@@ -63,10 +63,13 @@ def test_all_that_needs_the_model_shares_one_limit(tiny: Janus):
     page = build(tiny)
     events = [event for event in page.fns.values() if event.fn]
     working = [event for event in events if event.concurrency_id == "engine"]
-    assert {event.name for event in working} == {"draw", "ask", "caption", "look", "match"}
+    assert {event.name for event in working} == {"draw", "ask", "caption", "look", "match", "show"}
     assert {event.concurrency_limit for event in working} == {AT_ONCE}
+    # The page's own drawings and answers stand in a line of their own, which serves as many.
+    in_line = [event for event in events if event.concurrency_id == "line"]
+    assert {event.name for event in in_line} == {"draw", "ask"}
     generators = [event for event in events if inspect.isgeneratorfunction(event.fn)]
-    assert generators and all(event in working for event in generators)
+    assert generators and all(event in [*working, *in_line] for event in generators)
     assert page._queue.max_size
 
 
@@ -129,7 +132,7 @@ def test_gradios_own_command_lists_the_functions(studio: str):
     assert set(functions) == {"/draw", "/ask", "/caption"}
     assert all(function["description"] for function in functions.values())
     names = [part["name"] for part in functions["/draw"]["parameters"]]
-    assert names == ["prompt", "count", "seed", "guidance", "temperature"]
+    assert names == ["prompt", "count", "seed", "guidance", "temperature", "style"]
 
 
 @pytest.mark.parametrize("tag", ["en", "es", "zh-CN"])

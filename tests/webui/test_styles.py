@@ -44,7 +44,8 @@ def test_a_style_is_shown_drawn_and_found_again(open_page: Open, model: Janus):
     draw(page, "two red hearts.", "7")
     expect(shown).to_have_text("The model is told: two red hearts on a pink background")
     finish(page)
-    expect(page.locator("#gallery .caption-label")).to_have_text("seed 7")
+    caption = page.locator("#gallery .caption-label")
+    expect(caption).to_have_text("seed 7 · two red hearts on a pink background")
     file = download(page, "#gallery img")
     settings = read_settings(file) or {}
     assert settings["prompt"] == "two red hearts on a pink background"

@@ -25,7 +25,7 @@ def test_both_see_their_own_previews_and_the_stop_of_one_is_not_the_others(
     expect(first.locator("#progress")).to_contain_text("Stopped")
     finish(second)
     captions = second.locator("#gallery .caption-label")
-    expect(captions).to_have_text(["seed 2"])
+    expect(captions).to_have_text(["seed 2 · a dog"])
     expect(first.locator("#gallery .caption-label")).to_have_count(0)
     library(first)
     expect(first.locator("#library-note")).to_contain_text("Draw your first picture!")
@@ -48,8 +48,8 @@ def test_a_reload_in_mid_picture_loses_nothing_that_was_finished(open_page: Open
     draw(page, "a cat", seed="4")
     for drawing in (page, other):
         finish(drawing)
-    expect(other.locator("#gallery .caption-label")).to_have_text(["seed 5"])
-    expect(page.locator("#gallery .caption-label")).to_have_text(["seed 4"])
+    expect(other.locator("#gallery .caption-label")).to_have_text(["seed 5 · a bus"])
+    expect(page.locator("#gallery .caption-label")).to_have_text(["seed 4 · a cat"])
     wait_until(lambda: not is_busy(model))
 
 

@@ -20,7 +20,7 @@ LANGUAGES = [("es-MX", "es"), ("zh-TW", "zh-CN")]  # of the browser, and of the 
 TABS = 5
 LATIN = re.compile("[A-Za-z]{3,}")
 NAMES = ("English Español", "janus Janus Gradio Python torch transformers gradio", "Ctrl Enter Esc")
-NAMES += ("janus web --model deepseek-ai/Janus-Pro-1B", "float32 cpu Shift API MCP")
+NAMES += ("janus web --model deepseek-ai/Janus-Pro-1B", "float32 cpu Alt Shift API MCP")
 
 
 @pytest.mark.parametrize(("browsers", "tag"), LANGUAGES)

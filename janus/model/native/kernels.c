@@ -29,7 +29,7 @@ INLINE __m512 load(const void *from, int64_t i, int is_bfloat16) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
 }
 
-/* Weights, and asks for those that come later. */
+/* Sixty-four bytes, and asks for those that come later. */
 INLINE __m512i next(const uint8_t *from) {
     _mm_prefetch((const char *)(from + AHEAD), _MM_HINT_T0);
     return _mm512_loadu_si512(from);
@@ -231,7 +231,7 @@ static float score(const Attention *job, const uint16_t *q, const uint16_t *k, i
     for (int64_t l = 0; l < length; l++, k += job->k_place) {
         __m512 sum = _mm512_setzero_ps();
         for (int64_t i = 0; i < job->key_width; i += 32) {
-            __m512bh key = (__m512bh)_mm512_loadu_si512(k + i);
+            __m512bh key = (__m512bh)next((const uint8_t *)(k + i));
             sum = _mm512_dpbf16_ps(sum, key, (__m512bh)_mm512_loadu_si512(q + i));
         }
         weights[l] = factor * _mm512_reduce_add_ps(sum);
@@ -258,9 +258,11 @@ INLINE void sum_up(const float *weights, const uint16_t *v, int64_t place, int64
                    float factor, uint16_t *out, const int C) {
     __m512 sum[C];
     for (int c = 0; c < C; c++) sum[c] = _mm512_setzero_ps();
-    for (int64_t l = 0; l < length; l++, v += place)
+    for (int64_t l = 0; l < length; l++, v += place) {
+        for (int c = 0; c < C; c += 2) _mm_prefetch((const char *)(v + 16 * c) + AHEAD, _MM_HINT_T0);
         for (int c = 0; c < C; c++)
             sum[c] = _mm512_fmadd_ps(_mm512_set1_ps(weights[l]), load(v, 16 * c, 1), sum[c]);
+    }
     for (int c = 0; c < C; c++)
         store(out, 16 * c, _mm512_mul_ps(sum[c], _mm512_set1_ps(factor)), 1);
 }
@@ -288,7 +290,7 @@ void janus_attend(const Attention *job) {
 #pragma omp parallel num_threads(job->threads)
     {
         float *weights = malloc((longest + 16) * sizeof(float));
-#pragma omp for collapse(2) schedule(dynamic, 2)
+#pragma omp for collapse(2) schedule(static)
         for (int64_t row = 0; row < job->rows; row++)
             for (int64_t head = 0; head < job->heads; head++)
                 for (int64_t new = 0; new < job->news; new++)

@@ -127,8 +127,8 @@ def _controls() -> dict:
         autofocus=True,
         elem_id="prompt",
     )
-    style = style_chips.lay_out()
     length = gr.HTML(markup.note(""), padding=False, elem_id="length")
+    style = style_chips.lay_out()
     chips = gr.Dataset(
         label=text("draw.examples"),
         components=[prompt],

@@ -1,4 +1,5 @@
-// What Gradio's own markup lacks for screen readers: roles of named parts, and the names of pictures.
+// What Gradio's own markup lacks for screen readers and keys: roles of named parts, names of pictures
+// and of choices.
 (() => {
   const mend = () => {
     const all = (selector) => document.querySelectorAll(selector);
@@ -8,6 +9,11 @@
     for (const outer of all(":is(.icon-button:not([role]), .toast-header[role=button]):has(button)")) {
       outer.role = "group";
       outer.tabIndex = -1;
+    }
+    // Each has a name of its own, so that arrows would not go from one to the next.
+    for (const choice of all("fieldset[id] input[type=radio]")) {
+      const { id } = choice.closest("fieldset");
+      if (choice.name !== id) choice.name = id;
     }
     // In the conversation, where Gradio drops other names.
     for (const image of all("[role=log] .image-frame > img[alt='']"))
@@ -19,6 +25,6 @@
     }
     for (const caption of all(".thumbnail-item > .caption-label")) caption.ariaHidden = "true";
   };
-  const changes = { childList: true, subtree: true, attributeFilter: ["alt", "aria-label"] };
+  const changes = { childList: true, subtree: true, attributeFilter: ["alt", "aria-label", "name"] };
   new MutationObserver(mend).observe(document, changes);
 })();

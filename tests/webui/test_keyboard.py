@@ -42,6 +42,16 @@ def test_a_drawing_from_the_prompt_to_its_settings(page: Page):
     expect(page.locator("#ask")).to_be_visible()
 
 
+def test_arrows_go_from_choice_to_choice(page: Page):
+    for name, chosen in (("count", ["2", "4", "2"]), ("style", ["white", "gray", "white"])):
+        tab_to(page, f"#{name} input:checked")
+        for key, value in zip(["ArrowRight", "ArrowRight", "ArrowLeft"], chosen, strict=True):
+            page.keyboard.press(key)
+            expect(page.locator(f"#{name} input:checked")).to_have_value(value)
+            expect(page.locator(f"#{name} .selected input")).to_have_value(value)
+            expect(page.locator(f"#{name} input:checked")).to_be_focused()
+
+
 def test_tabs_are_reached_by_numbers_and_arrows(page: Page):
     tabs = page.get_by_role("tab")
     for number in (2, 5, 1):

@@ -1,12 +1,13 @@
-// What Gradio's own markup lacks for screen readers and keys: roles of named parts, names of pictures
-// and of choices.
+// What Gradio's own markup lacks for screen readers and keys: roles of named parts, names of
+// pictures and of choices.
 (() => {
   const mend = () => {
     const all = (selector) => document.querySelectorAll(selector);
     for (const empty of all(".empty[aria-label]:not([role])")) empty.role = "img";
     for (const said of all("[role=log] [data-testid][aria-label]:not([role])")) said.role = "group";
     // Buttons around buttons: the inner ones take files, and close a toast.
-    for (const outer of all(":is(.icon-button:not([role]), .toast-header[role=button]):has(button)")) {
+    const buttons = ".icon-button:not([role]), .toast-header[role=button]";
+    for (const outer of all(`:is(${buttons}):has(button)`)) {
       outer.role = "group";
       outer.tabIndex = -1;
     }

@@ -240,7 +240,7 @@ static float score(const Attention *job, const uint16_t *q, const uint16_t *k, i
     return top;
 }
 
-/* weights[l] = 2 ** (weights[l] - top). Returns their sum. There is room to fill the last register. */
+/* weights[l] = 2 ** (weights[l] - top). Returns their sum. The last register has room to be full. */
 static float soften(float *weights, int64_t length, float top) {
     __m512 total = _mm512_setzero_ps();
     for (int64_t l = 0; l < length; l += 16) {
@@ -259,7 +259,8 @@ INLINE void sum_up(const float *weights, const uint16_t *v, int64_t place, int64
     __m512 sum[C];
     for (int c = 0; c < C; c++) sum[c] = _mm512_setzero_ps();
     for (int64_t l = 0; l < length; l++, v += place) {
-        for (int c = 0; c < C; c += 2) _mm_prefetch((const char *)(v + 16 * c) + AHEAD, _MM_HINT_T0);
+        for (int c = 0; c < C; c += 2)
+            _mm_prefetch((const char *)(v + 16 * c) + AHEAD, _MM_HINT_T0);
         for (int c = 0; c < C; c++)
             sum[c] = _mm512_fmadd_ps(_mm512_set1_ps(weights[l]), load(v, 16 * c, 1), sum[c]);
     }
@@ -279,8 +280,10 @@ static void attend_query(const Attention *job, int64_t row, int64_t new, int64_t
     const float top = score(job, q, k, length, job->scale * log2_of_e, weights);
     const float factor = 1 / soften(weights, length, top);
     int64_t i = 0;
-    for (; i + 128 <= job->width; i += 128) sum_up(weights, v + i, place, length, factor, out + i, 8);
-    for (; i < job->width; i += 16) sum_up(weights, v + i, place, length, factor, out + i, 1);
+    for (; i + 128 <= job->width; i += 128)
+        sum_up(weights, v + i, place, length, factor, out + i, 8);
+    for (; i < job->width; i += 16)
+        sum_up(weights, v + i, place, length, factor, out + i, 1);
 }
 
 void janus_attend(const Attention *job) {
@@ -344,7 +347,8 @@ static void rotate(const Rows *job, int64_t row) {
     const int64_t width = job->width, half = width / 2;
     for (int64_t head = 0; head < job->heads; head++)
         for (int64_t i = 0; i < width; i += 16) {
-            const int64_t from = row * job->row + head * width, other = i < half ? i + half : i - half;
+            const int64_t from = row * job->row + head * width;
+            const int64_t other = i < half ? i + half : i - half;
             __m512 x = load(job->x, from + i, is_bfloat16);
             __m512 exchanged = load(job->x, from + other, is_bfloat16);
             __m512 y = _mm512_mul_ps(exchanged, load(job->sine, row * width + i, is_bfloat16));

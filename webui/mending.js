@@ -26,6 +26,7 @@
     }
     for (const caption of all(".thumbnail-item > .caption-label")) caption.ariaHidden = "true";
   };
-  const changes = { childList: true, subtree: true, attributeFilter: ["alt", "aria-label", "name"] };
+  const attributeFilter = ["alt", "aria-label", "name"];
+  const changes = { childList: true, subtree: true, attributeFilter };
   new MutationObserver(mend).observe(document, changes);
 })();

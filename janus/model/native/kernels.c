@@ -240,7 +240,7 @@ static float score(const Attention *job, const uint16_t *q, const uint16_t *k, i
     return top;
 }
 
-/* weights[l] = 2 ** (weights[l] - top). Returns their sum. The last register has room to be full. */
+/* weights[l] = 2 ** (weights[l] - top). Returns their sum. There is room to fill a register. */
 static float soften(float *weights, int64_t length, float top) {
     __m512 total = _mm512_setzero_ps();
     for (int64_t l = 0; l < length; l += 16) {

@@ -272,5 +272,8 @@ def test_interrupted_lessons_end_as_whole_ones(
                 model, part, lessons_for_tiny(6), run, image_token_id=vocabulary.special.image
             )
         ends.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
-    for name, tensor in ends[0].items():
-        assert torch.allclose(tensor, ends[1][name], atol=1e-6), name
+    # Products differ in their last bits with where numbers lie in memory, and Adam takes a step of
+    # the same length for a gradient of nothing but such bits: compared is how far all has moved.
+    apart = sum((tensor - ends[1][name]).square().sum() for name, tensor in ends[0].items())
+    moved = sum((tensor - start[name]).square().sum() for name, tensor in ends[0].items())
+    assert apart < 1e-3 * moved  # a hundredth of what it is where the optimizer forgets

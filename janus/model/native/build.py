@@ -1,4 +1,4 @@
-"""From `kernels.c` to functions that can be called: built once, and kept for the next start."""
+"""From C to functions that can be called: built once, and kept for the next start."""
 
 import logging
 import os
@@ -14,9 +14,12 @@ from tempfile import TemporaryDirectory
 import torch
 from platformdirs import user_cache_path
 
-SOURCE = Path(__file__).with_name("kernels.c")
-INSTRUCTIONS = ("f", "bw", "dq", "vl", "vnni", "bf16")
-FLAGS = ("-O3", "-fopenmp", "-fPIC", *(f"-mavx512{name}" for name in INSTRUCTIONS))
+FOLDER = Path(__file__).parent
+INSTRUCTIONS = (
+    *(f"avx512{name}" for name in ("f", "bw", "dq", "vl", "vnni", "bf16")),
+    *(f"amx-{name}" for name in ("tile", "bf16", "int8")),
+)
+FLAGS = ("-O3", "-fopenmp", "-fPIC", *(f"-m{name}" for name in INSTRUCTIONS))
 
 logger = logging.getLogger(__name__)
 
@@ -43,17 +46,19 @@ def _is_suitable() -> bool:
 
 
 def _built(compiler: str) -> Path:
-    name = sha256(repr((SOURCE.read_bytes(), FLAGS, compiler)).encode()).hexdigest()[:16]
+    sources = sorted(FOLDER.glob("*.c"))
+    texts = [path.read_bytes() for path in (*sources, *sorted(FOLDER.glob("*.h")))]
+    name = sha256(repr((texts, FLAGS, compiler)).encode()).hexdigest()[:16]
     built = user_cache_path("janus", ensure_exists=True) / f"kernels-{name}.so"
     if not built.exists():
         with TemporaryDirectory(dir=built.parent) as folder:
-            compiled, linked = Path(folder, "kernels.o"), Path(folder, "kernels.so")
-            _run(compiler, *FLAGS, "-c", str(SOURCE), "-o", str(compiled))
+            _run(compiler, *FLAGS, "-c", *map(str, sources), folder=folder)
+            compiled, linked = sorted(Path(folder).glob("*.o")), Path(folder, "kernels.so")
             # Without a library for OpenMP: its functions are torch's own, and so are its threads.
-            _run(compiler, "-shared", str(compiled), "-o", str(linked))
+            _run(compiler, "-shared", *map(str, compiled), "-o", str(linked), folder=folder)
             linked.replace(built)
     return built
 
 
-def _run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+def _run(*command: str, folder: str) -> None:
+    subprocess.run(command, check=True, capture_output=True, timeout=120, cwd=folder)

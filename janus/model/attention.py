@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from janus.config import TransformerConfig
 from janus.model.cache import Block, LayerCache, Rows
-from janus.model.linear import join
+from janus.model.linear import join, save_apart
 from janus.model.native import attention as attention_kernel
 from janus.model.native.build import library
 from janus.model.norm import RMSNorm
@@ -52,9 +52,11 @@ class Attention(nn.Module):
         self.qkv_proj: nn.Linear | None = None  # instead of the three, once fused
 
     def fuse(self) -> None:
-        """Makes one product of three; the names of the weights are then no checkpoint's."""
+        """Makes one product of three."""
         self.qkv_proj = join(self.q_proj, self.k_proj, self.v_proj)
         del self.q_proj, self.k_proj, self.v_proj
+        q_width, k_width = self.num_heads * self.head_dim, self.num_kv_heads * self.head_dim
+        save_apart(self, "qkv_proj", {"q_proj": q_width, "k_proj": k_width, "v_proj": k_width})
 
     def forward(
         self, hidden_ND: Tensor, rotation: Rotation, rows: Rows, cache: LayerCache | None

@@ -238,8 +238,8 @@ class LayerCache:
 
     def write(self, rows: Rows, *values_N: Tensor) -> None:
         """Stores each new token's values [N, ..., x] at its slot and position."""
+        self.reserve(rows)
         for block in rows.blocks:
-            self._reserve(block)
             slots, positions = block.places_RT
             for tensor, value_N in zip(self.tensors, values_N, strict=True):
                 value_RT = value_N[block.tokens].unflatten(0, (-1, block.count))
@@ -260,6 +260,11 @@ class LayerCache:
         """
         is_near = self.capacity <= max(CHUNK, 1.5 * block.length)
         return self.capacity if is_near and isinstance(block.index_R, slice) else block.length
+
+    def reserve(self, rows: Rows) -> None:
+        """Sees to it that there is memory for all positions of these rows."""
+        for block in rows.blocks:
+            self._reserve(block)
 
     def _reserve(self, block: Block) -> None:
         self.num_used = max(self.num_used, block.num_slots)

@@ -1,9 +1,11 @@
 """Several linear layers of the same input as one, which is read in one go."""
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from janus.model.rounded import Rounded
 
@@ -23,3 +25,29 @@ def join(*layers: Any) -> Any:
     if biases:
         joined.bias = nn.Parameter(torch.cat(biases), requires_grad=False)
     return joined
+
+
+def save_apart(module: nn.Module, joined: str, parts: Mapping[str, int]) -> None:
+    """Puts a joined layer into the state dicts of `module` as its parts, as checkpoints name them.
+
+    `parts` are their names and numbers of outputs.
+    """
+    module.register_state_dict_post_hook(partial(_separate, joined=joined, parts=parts))
+
+
+def _separate(
+    module: nn.Module,
+    state: dict[str, Tensor],
+    prefix: str,
+    metadata: Any,
+    *,
+    joined: str,
+    parts: Mapping[str, int],
+) -> None:
+    for kind in ("weight", "bias"):
+        whole = state.pop(f"{prefix}{joined}.{kind}", None)
+        if whole is not None:
+            pieces = whole.split(list(parts.values()))
+            # Copies: files of weights take no tensors that share memory.
+            for name, piece in zip(parts, pieces, strict=True):
+                state[f"{prefix}{name}.{kind}"] = piece.clone()

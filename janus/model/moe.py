@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from janus.config import ExpertsConfig, TransformerConfig
-from janus.model.linear import join
+from janus.model.linear import join, save_apart
 from janus.model.native import elementwise
 
 
@@ -40,15 +40,18 @@ class FeedForward(nn.Module):
 
     def __init__(self, width: int, inner_width: int) -> None:
         super().__init__()
+        self.inner_width = inner_width
         self.gate_proj = nn.Linear(width, inner_width, bias=False)
         self.up_proj = nn.Linear(width, inner_width, bias=False)
         self.down_proj = nn.Linear(inner_width, width, bias=False)
         self.gate_up_proj: nn.Linear | None = None  # instead of the two, once fused
 
     def fuse(self) -> None:
-        """Makes one product of two; the names of the weights are then no checkpoint's."""
+        """Makes one product of two."""
+        parts = {"gate_proj": self.inner_width, "up_proj": self.inner_width}
         self.gate_up_proj = join(self.gate_proj, self.up_proj)
         del self.gate_proj, self.up_proj
+        save_apart(self, "gate_up_proj", parts)
 
     def forward(self, hidden_ND: Tensor) -> Tensor:
         if self.gate_up_proj is None:

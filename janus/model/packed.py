@@ -157,28 +157,46 @@ class Int4Linear(PackedLinear):
 
 
 class NativeLinear(PackedLinear):
-    """Weights of eight or four bits, and inputs of eight, with our own kernel.
+    """Weights of four, eight or sixteen bits, with our own kernel.
 
-    Four bits share a scale for each group of inputs, on both sides; eight for each output, and for
-    each row of inputs.
+    Inputs are rounded to eight bits, but for weights of sixteen, which are in bfloat16 as their
+    inputs. Four bits share a scale for each group of inputs, on both sides; eight for each output,
+    and for each row of inputs.
     """
 
-    num_cheap_rows = 8  # half as much again as one; sixteen take twice as long
+    def __init__(
+        self, bits: int, packed: Tensor, scales: Tensor | None, bias_N: Tensor | None
+    ) -> None:
+        num_inputs = 8 * packed[0].nbytes // products.BLOCK // bits
+        super().__init__(len(packed) * products.BLOCK, num_inputs, bias_N)
+        self.bits, self.packed, self.scales = bits, packed, scales
+        self.num_bytes = packed.nbytes + (0 if scales is None else scales.nbytes)
+        # Half as much again as one; sixteen take twice as long, but for tiles.
+        self.num_cheap_rows = 16 if bits == 16 and products.has_tiles() else 8
 
-    def __init__(self, rounded: Rounded, dtype: torch.dtype) -> None:
-        super().__init__(*rounded.shape, rounded.bias)
+    @classmethod
+    def of(cls, rounded: Rounded, dtype: torch.dtype) -> "NativeLinear":
         if isinstance(rounded, Rounded4):
-            self.bits = 4
-            self.packed, self.scales = products.pack4(rounded, dtype)
-        else:
-            assert isinstance(rounded, Rounded8)
-            self.bits = 8
-            self.packed, self.scales = products.pack8(rounded)
-        self.num_bytes = self.packed.nbytes + self.scales.nbytes
+            return cls(4, *products.pack4(rounded, dtype), rounded.bias)
+        assert isinstance(rounded, Rounded8)
+        return cls(8, *products.pack8(rounded), rounded.bias)
+
+    @classmethod
+    def of_bfloat16(cls, weight_NK: Tensor, bias_N: Tensor | None = None) -> "NativeLinear":
+        bias_N = None if bias_N is None else bias_N.bfloat16()
+        return cls(16, products.pack16(weight_NK.detach()), None, bias_N)
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        if self.bits == 16:
+            destination[f"{prefix}weight"] = products.unpack16(self.packed)
+            if self.bias_N is not None:
+                destination[f"{prefix}bias"] = self.bias_N
 
     def multiply(self, x_MK: Tensor) -> Tensor:
-        y_MN = products.multiply(x_MK, self.packed, self.scales, self.bits)
-        return y_MN if self.bias_N is None else y_MN + self.bias_N
+        dtype = torch.bfloat16 if self.bits == 16 else x_MK.dtype
+        bias_N = None if self.bias_N is None else self.bias_N.to(dtype)
+        y_MN = products.multiply(x_MK.to(dtype), self.packed, self.scales, bias_N, self.bits)
+        return y_MN.to(x_MK.dtype)
 
 
 def has_onednn() -> bool:
@@ -188,8 +206,8 @@ def has_onednn() -> bool:
 
 def pack(rounded: Rounded, dtype: torch.dtype) -> PackedLinear:
     """For the best kernel that there is for it. `dtype` is that of what it will multiply."""
-    if products.suits(rounded, dtype):
-        return NativeLinear(rounded, dtype)
+    if products.suits(rounded.shape, dtype):
+        return NativeLinear.of(rounded, dtype)
     if isinstance(rounded, Rounded4) and Int4Linear.fits(rounded):
         return Int4Linear(rounded, dtype)
     if not isinstance(rounded, Rounded8):
@@ -198,3 +216,11 @@ def pack(rounded: Rounded, dtype: torch.dtype) -> PackedLinear:
     if has_onednn() and torch.cpu._is_vnni_supported():
         return DynamicInt8Linear(rounded)
     return Int8Linear(rounded, dtype)
+
+
+def pack_bfloat16_matrix(weight_NK: Tensor, bias_N: Tensor | None = None) -> PackedLinear:
+    """For the better of the kernels there are for it, on a CPU with instructions for bfloat16."""
+    num_outputs, num_inputs = weight_NK.shape
+    if products.suits((num_outputs, num_inputs), torch.bfloat16):
+        return NativeLinear.of_bfloat16(weight_NK, bias_N)
+    return BFloat16Linear(weight_NK, bias_N)

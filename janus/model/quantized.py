@@ -22,7 +22,8 @@ from janus.errors import UsageError
 from janus.model.attention import Attention
 from janus.model.model import JanusModel
 from janus.model.moe import Experts, FeedForward, gated
-from janus.model.packed import BFloat16Linear, has_onednn, pack
+from janus.model.packed import has_onednn, pack, pack_bfloat16_matrix
+from janus.model.packed_layers import PackedLayers
 from janus.model.rounded import Rounded, Rounded4, Rounded8, round_matrix
 
 QUANTIZATIONS: Mapping[str, type[Rounded]] = MappingProxyType({"int8": Rounded8, "int4": Rounded4})
@@ -97,6 +98,7 @@ def pack_quantized(
         round_part(model, name, kind)
         _pack_part(model, name)
     model.quantization = kind
+    model.language_model.at_once = PackedLayers.of(model.language_model)
     return model
 
 
@@ -118,9 +120,11 @@ def pack_bfloat16(model: JanusModel) -> JanusModel:
     is_candidate = model.dtype is torch.bfloat16 and model.device.type == "cpu"
     if is_candidate and has_onednn() and torch.ops.mkldnn._is_mkldnn_bf16_supported():
         for name in [*packed_parts(model), "vision_model.encoder"]:
+            _fuse_part(model, name)
             for path, linear in _modules(model, name):
                 if isinstance(linear, nn.Linear) and not path.endswith(KEPT):
-                    model.set_submodule(path, BFloat16Linear(linear.weight, linear.bias))
+                    model.set_submodule(path, pack_bfloat16_matrix(linear.weight, linear.bias))
+        model.language_model.at_once = PackedLayers.of(model.language_model)
     return model
 
 
@@ -146,10 +150,14 @@ def _modules(model: JanusModel, name: str) -> list[tuple[str, nn.Module]]:
     return list(model.get_submodule(name).named_modules(prefix=name))
 
 
-def _pack_part(model: JanusModel, name: str) -> None:
+def _fuse_part(model: JanusModel, name: str) -> None:
     for _, module in _modules(model, name):
         if isinstance(module, (Attention, FeedForward)):
             module.fuse()
+
+
+def _pack_part(model: JanusModel, name: str) -> None:
+    _fuse_part(model, name)
     for path, module in _modules(model, name):
         if isinstance(module, RoundedExperts):
             model.set_submodule(path, PackedExperts(module, model.dtype))

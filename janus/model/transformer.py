@@ -6,6 +6,8 @@ mixture of experts}. It knows neither words nor pictures. Attribute names are th
 
 # N new tokens of all rows, D width
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -25,13 +27,18 @@ class Transformer(nn.Module):
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
         self.layers = nn.ModuleList(Block(config, i) for i in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+        # Runs all layers in one call, or returns None; set where their weights are packed for that.
+        self.at_once: Callable[[Tensor, Rotation, Rows, Cache], Tensor | None] | None = None
 
     def forward(self, hidden_ND: Tensor, rows: Rows, cache: Cache | None = None) -> Tensor:
         """Embeddings of the new tokens -> their final hidden states, [N, D]."""
         turn = rotation(self.config, rows.positions_N, hidden_ND.dtype)
-        for i, layer in enumerate(self.layers):
-            hidden_ND = layer(hidden_ND, turn, rows, cache.layers[i] if cache else None)
-        return self.norm(hidden_ND)
+        out_ND = self.at_once(hidden_ND, turn, rows, cache) if self.at_once and cache else None
+        if out_ND is None:
+            out_ND = hidden_ND
+            for i, layer in enumerate(self.layers):
+                out_ND = layer(out_ND, turn, rows, cache.layers[i] if cache else None)
+        return self.norm(out_ND)
 
     def new_cache(self, num_slots: int, length: int) -> Cache:
         """Memory for `num_slots` rows of at most `length` tokens, in the weights' dtype."""

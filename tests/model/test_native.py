@@ -14,7 +14,7 @@ from torch import Tensor
 from janus.config import LatentAttentionConfig, TransformerConfig
 from janus.model.attention import slot_kernel
 from janus.model.cache import Rows
-from janus.model.native import build, elementwise
+from janus.model.native import build, elementwise, products
 from janus.model.native.attention import MOST_NEW, attend_slots, suits
 from janus.model.native.build import library
 from janus.model.native.elementwise import suits as suits_elementwise
@@ -64,14 +64,51 @@ def test_products_of_rounded_numbers(bits: type[Rounded], span: int, dtype: torc
         assert error < (1e-6 if dtype is torch.float32 else 4e-3)
 
 
+def packed_in(bits: int, *shape: int) -> NativeLinear:
+    weight_NK = random(*shape)
+    if bits == 16:
+        return NativeLinear.of_bfloat16(weight_NK)
+    return NativeLinear.of((Rounded4 if bits == 4 else Rounded8).of(weight_NK), torch.bfloat16)
+
+
+@pytest.fixture
+def without_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "has_tiles", lambda: False)
+
+
 @needs_kernels
-@pytest.mark.parametrize("bits", [Rounded4, Rounded8])
-def test_a_row_of_products_does_not_depend_on_the_others(bits: type[Rounded]) -> None:
-    packed = pack(bits.of(random(96, 1024)), torch.bfloat16)
-    x_MK = random(40, 1024, seed=2, dtype=torch.bfloat16)
+@pytest.mark.parametrize("tiles", [True, False])
+def test_products_of_bfloat16(tiles: bool, request: pytest.FixtureRequest) -> None:
+    """In float32 sums, whichever instructions do it; an odd block, rows that fill no tile."""
+    if not tiles:
+        request.getfixturevalue("without_tiles")
+    weight_NK, bias_N = random(80, 192, dtype=torch.bfloat16), random(80, seed=1)
+    packed = NativeLinear.of_bfloat16(weight_NK, bias_N)
+    for num_rows in (1, 2, 15, 16, 17, 32, 33, 71):
+        x_MK = random(num_rows, 192, seed=2, dtype=torch.bfloat16)
+        wanted_MN = x_MK.double() @ weight_NK.double().mT + bias_N.bfloat16().double()
+        assert relative_error(packed(x_MK).double(), wanted_MN) < 4e-3
+    assert torch.equal(packed.state_dict()["weight"], weight_NK)
+
+
+@needs_kernels
+@pytest.mark.parametrize("bits", [4, 8, 16])
+def test_a_row_of_products_does_not_depend_on_the_others(bits: int) -> None:
+    packed = packed_in(bits, 96, 1024)
+    x_MK = random(90, 1024, seed=2, dtype=torch.bfloat16)
     whole_MN = packed(x_MK)
-    for start, stop in [(0, 1), (1, 3), (3, 8), (8, 24), (24, 40)]:
+    for start, stop in [(0, 1), (1, 3), (3, 8), (8, 24), (24, 41), (41, 90)]:
         assert torch.equal(packed(x_MK[start:stop]), whole_MN[start:stop])
+
+
+@needs_kernels
+@pytest.mark.skipif(not products.has_tiles(), reason="needs AMX")
+@pytest.mark.parametrize("bits", [4, 8])
+def test_tiles_multiply_whole_numbers_alike(bits: int, request: pytest.FixtureRequest) -> None:
+    packed, x_MK = packed_in(bits, 80, 192), random(75, 192, seed=2, dtype=torch.bfloat16)
+    in_tiles_MN = packed(x_MK)
+    request.getfixturevalue("without_tiles")
+    assert torch.equal(in_tiles_MN, packed(x_MK))
 
 
 @needs_kernels

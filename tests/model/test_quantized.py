@@ -38,7 +38,6 @@ TOLERANCES: dict[type[PackedLinear], float] = {
     DynamicInt8Linear: 1.5e-2,
     Int8Linear: 1e-2,
     Int4Linear: 0.12,
-    NativeLinear: 0.12,
 }
 needs_vnni = pytest.mark.skipif(
     not torch.cpu._is_vnni_supported(), reason="sums of products are clipped without VNNI"

@@ -21,7 +21,6 @@ class _Attention(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("rows", "news", "heads", "key_heads")),
         *((name, ctypes.c_int64) for name in ("key_width", "width")),
         ("scale", ctypes.c_float),
-        ("threads", ctypes.c_int),
     )
 
 
@@ -56,7 +55,6 @@ def attend_slots(
         key_width,
         width,
         scale,
-        torch.get_num_threads(),
     )
-    kernels.janus_attend(ctypes.byref(job))
+    kernels.janus_attend(ctypes.byref(job), torch.get_num_threads())
     return out_RTHd

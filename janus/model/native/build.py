@@ -19,7 +19,7 @@ INSTRUCTIONS = (
     *(f"avx512{name}" for name in ("f", "bw", "dq", "vl", "vnni", "bf16")),
     *(f"amx-{name}" for name in ("tile", "bf16", "int8")),
 )
-FLAGS = ("-O3", "-fopenmp", "-fPIC", *(f"-m{name}" for name in INSTRUCTIONS))
+FLAGS = ("-O3", "-fopenmp", "-fPIC", "-fvisibility=hidden", *(f"-m{name}" for name in INSTRUCTIONS))
 
 logger = logging.getLogger(__name__)
 

@@ -18,9 +18,10 @@ LANES = 16
 class _Rows(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("x", "weight", "cosine", "sine", "y")),
-        *((name, ctypes.c_int64) for name in ("rows", "row", "heads", "width")),
+        *((name, ctypes.c_int64) for name in ("rows", "x_row", "y_row", "y_head")),
+        *((name, ctypes.c_int64) for name in ("heads", "width")),
         ("epsilon", ctypes.c_float),
-        *((name, ctypes.c_int) for name in ("is_bfloat16", "threads")),
+        ("is_bfloat16", ctypes.c_int),
     )
 
 
@@ -81,11 +82,12 @@ def _call(
         y.data_ptr(),
         y.numel() // (heads * width),
         row,
+        heads * width,
+        width,
         heads,
         width,
         epsilon,
         x.dtype is torch.bfloat16,
-        torch.get_num_threads(),
     )
-    getattr(library(), f"janus_{name}")(ctypes.byref(job))
+    getattr(library(), f"janus_{name}")(ctypes.byref(job), torch.get_num_threads())
     return y

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
+#define EXPORTED __attribute__((visibility("default")))
 #define BLOCK 16        /* outputs: the lanes of a register */
 #define GROUP 64        /* inputs that share a scale of four bits */
 #define ALONE 200000    /* multiplications for which no second thread is woken */

@@ -215,7 +215,7 @@ def bytes_per_pass(model: JanusModel, *, pictures: int = 1) -> int:
 
     Counts every expert: the tokens of a batch choose many of them, a single picture fewer.
     """
-    parts = (model.language_model.layers, model.generation_head)
+    parts = (model.language_model.layers, model.generation_head, model.generation_aligner)
     weights = sum(_num_bytes(module) for part in parts for module in part.modules())
     return weights + 2 * pictures * POSITION * bytes_a_token(model)
 

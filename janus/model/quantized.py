@@ -6,7 +6,8 @@ bfloat16 in oneDNN's order reads them at the speed of memory, int8 are half as m
 
 What takes part: the matrices of the transformer (attention, feed-forward, experts) and both heads.
 Embeddings, norms, routers and latent attention's expansion stay as they are; so does the vision
-encoder of a quantized model, whose memory is taken only once it sees something.
+encoder of a quantized model, whose memory is taken only once it sees something. What codes pass
+on their way in keeps sixteen bits.
 """
 
 # K inputs, N outputs, E experts
@@ -29,6 +30,7 @@ from janus.model.rounded import Rounded, Rounded4, Rounded8, round_matrix
 QUANTIZATIONS: Mapping[str, type[Rounded]] = MappingProxyType({"int8": Rounded8, "int4": Rounded4})
 
 KEPT = "kv_b_proj"  # latent attention multiplies with its parts
+CODES_IN = "generation_aligner"  # its weights are read in each step too
 
 
 class RoundedExperts(nn.Module):
@@ -98,6 +100,8 @@ def pack_quantized(
         round_part(model, name, kind)
         _pack_part(model, name)
     model.quantization = kind
+    if _multiplies_bfloat16(model):
+        _pack_bfloat16_part(model, CODES_IN)
     model.language_model.at_once = PackedLayers.of(model.language_model)
     return model
 
@@ -117,13 +121,10 @@ def round_part(model: JanusModel, name: str, kind: str) -> None:
 
 def pack_bfloat16(model: JanusModel) -> JanusModel:
     """Packs a bfloat16 model in place where the CPU has instructions for it; changes no number."""
-    is_candidate = model.dtype is torch.bfloat16 and model.device.type == "cpu"
-    if is_candidate and has_onednn() and torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        for name in [*packed_parts(model), "vision_model.encoder"]:
+    if _multiplies_bfloat16(model):
+        for name in [*packed_parts(model), CODES_IN, "vision_model.encoder"]:
             _fuse_part(model, name)
-            for path, linear in _modules(model, name):
-                if isinstance(linear, nn.Linear) and not path.endswith(KEPT):
-                    model.set_submodule(path, pack_bfloat16_matrix(linear.weight, linear.bias))
+            _pack_bfloat16_part(model, name)
         model.language_model.at_once = PackedLayers.of(model.language_model)
     return model
 
@@ -148,6 +149,17 @@ def packed_parts(model: JanusModel) -> list[str]:
 def _modules(model: JanusModel, name: str) -> list[tuple[str, nn.Module]]:
     """A part and all modules in it, by their names in the model."""
     return list(model.get_submodule(name).named_modules(prefix=name))
+
+
+def _multiplies_bfloat16(model: JanusModel) -> bool:
+    is_candidate = model.dtype is torch.bfloat16 and model.device.type == "cpu"
+    return is_candidate and has_onednn() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+def _pack_bfloat16_part(model: JanusModel, name: str) -> None:
+    for path, linear in _modules(model, name):
+        if isinstance(linear, nn.Linear) and not path.endswith(KEPT):
+            model.set_submodule(path, pack_bfloat16_matrix(linear.weight, linear.bias))
 
 
 def _fuse_part(model: JanusModel, name: str) -> None:

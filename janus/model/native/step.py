@@ -128,7 +128,9 @@ class Layers:
         """
         kernels = library()
         assert kernels is not None
-        for struct, (k_SKLd, v_SKLd) in zip(self._structs, cache, strict=True):
+        # A copy: several threads may run the same weights, each with a cache of its own.
+        structs = (_Layer * len(self.layers)).from_buffer_copy(self._structs)
+        for struct, (k_SKLd, v_SKLd) in zip(structs, cache, strict=True):
             struct.k, struct.v = k_SKLd.data_ptr(), v_SKLd.data_ptr()
         hidden_ND = hidden_ND.clone(memory_format=torch.contiguous_format)
         num_tokens, width = hidden_ND.shape
@@ -149,7 +151,7 @@ class Layers:
             positions_N,
         )
         step = _Step(
-            ctypes.addressof(self._structs),
+            ctypes.addressof(structs),
             *(tensor.data_ptr() for tensor in tensors),
             len(self.layers),
             num_tokens,

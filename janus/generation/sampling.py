@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from janus.generation.params import DrawParams, TextParams
+from janus.model.native import noise
 
 # Multipliers and key increments of Philox-4x32-10, from the authors' code (Random123).
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
@@ -94,6 +95,8 @@ def keep_likeliest(
 
 def gumbel_noise(seeds_R: Tensor, steps_R: Tensor, num: int) -> Tensor:
     """Standard Gumbel noise, [R, num] in float32, made from (seed, step) of each row alone."""
+    if noise.suits(seeds_R, num):
+        return noise.gumbel_noise(seeds_R, steps_R, num)
     blocks_B = torch.arange(-(-num // 4), device=seeds_R.device)
     zero = torch.zeros_like(blocks_B)
     words = philox(

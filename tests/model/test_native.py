@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from janus.config import LatentAttentionConfig, TransformerConfig
+from janus.generation import sampling
 from janus.model.attention import slot_kernel
 from janus.model.cache import Rows
-from janus.model.native import build, elementwise, products
+from janus.model.native import build, elementwise, noise, products
 from janus.model.native.attention import MOST_NEW, attend_slots, suits
 from janus.model.native.build import library
 from janus.model.native.elementwise import suits as suits_elementwise
@@ -246,6 +247,16 @@ def test_number_by_number(dtype: torch.dtype) -> None:
 def is_rounded(found: Tensor, wanted: Tensor) -> bool:
     step = max(torch.finfo(found.dtype).eps, 1e-6)  # of the exponential in float32
     return torch.allclose(found.double(), wanted, rtol=step, atol=4 * step)
+
+
+@needs_kernels
+def test_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What torch makes of the same seeds and steps, to the bit."""
+    seeds_R, steps_R = torch.tensor([0, 7, 2**62 + 5]), torch.tensor([0, 575, 3])
+    found_RK = sampling.gumbel_noise(seeds_R, steps_R, 16384)
+    assert noise.suits(seeds_R, 16384)
+    monkeypatch.setattr(noise, "suits", lambda *_: False)
+    assert torch.equal(found_RK, sampling.gumbel_noise(seeds_R, steps_R, 16384))
 
 
 def test_gradients_pass_through_torch() -> None:

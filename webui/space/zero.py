@@ -109,7 +109,7 @@ class SentPrompt:
     containers have little."""
 
     ids: tuple[int, ...]
-    pixels: np.ndarray | None
+    pixels: np.ndarray | None = None
 
     @classmethod
     def of(cls, prompt: Prompt) -> "SentPrompt":

@@ -105,8 +105,10 @@ class ZeroJanus(Janus):
 
 @dataclass(frozen=True, slots=True)
 class SentPrompt:
-    """A prompt without tensors: those that are sent to a process take shared memory, of which
-    containers have little."""
+    """A prompt without tensors.
+
+    Those that are sent to a process take shared memory, of which containers have little.
+    """
 
     ids: tuple[int, ...]
     pixels: np.ndarray | None = None

@@ -80,7 +80,7 @@ def draw_portions(
     import secrets
 
     from janus.engine.shared import MAX_SLOTS
-    from janus.pipeline import LARGEST_RANDOM_SEED
+    from janus.requests import LARGEST_RANDOM_SEED
 
     params = settings_from(DrawParams, settings)
     seed = secrets.randbelow(LARGEST_RANDOM_SEED) if params.seed is None else params.seed

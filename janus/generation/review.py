@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,6 +37,13 @@ def embed(model: JanusModel, prompt: Prompt, answer: Sequence[int], placeholder_
     return hidden_ND
 
 
+def log_likelihoods(
+    model: JanusModel, *prompts: Prompt, answer: Sequence[int], placeholder_id: int
+) -> list[float]:
+    """How likely the model finds one answer, after each of the prompts."""
+    return [log_likelihood(model, prompt, answer, placeholder_id) for prompt in prompts]
+
+
 @torch.inference_mode()
 def log_likelihood(
     model: JanusModel, prompt: Prompt, answer: Sequence[int], placeholder_id: int
@@ -53,10 +61,11 @@ def log_likelihood(
 def places_looked_at(
     model: JanusModel,
     asked: Prompt,
-    answer: Sequence[int],
     plain: Prompt,
+    *,
+    answer: Sequence[int],
     special: SpecialIds,
-) -> Tensor:
+) -> np.ndarray:
     """Which places of the pictures matter to a question and its answer: [P], each from 0 to 1.
 
     Attention has its habits, whatever is asked: what counts is how much more of it a place has from
@@ -69,7 +78,7 @@ def places_looked_at(
     most_LHP = attention_to_pictures(model, asked, answer, special.image, first).amax(dim=2)
     plain_LHP = attention_to_pictures(model, plain, (), special.image, first).amax(dim=2)
     gained_P = (most_LHP - plain_LHP).clamp(min=0).square().sum(dim=(0, 1))
-    return gained_P / gained_P.max().clamp(min=torch.finfo(gained_P.dtype).tiny)
+    return (gained_P / gained_P.max().clamp(min=torch.finfo(gained_P.dtype).tiny)).numpy()
 
 
 @torch.inference_mode()
@@ -95,6 +104,21 @@ def _attention(block: Block, hidden_ND: Tensor, rotation: Rotation, first: int) 
     is_future_QN = torch.ones_like(logits_HQN[0], dtype=torch.bool).triu(first + 1)
     logits_HQN *= block.self_attn.scale
     return logits_HQN.masked_fill(is_future_QN, -torch.inf).softmax(dim=-1)
+
+
+def experts_chosen(
+    model: JanusModel, prompt: Prompt, *, result: Sequence[int], placeholder_id: int, draws: bool
+) -> dict[str, np.ndarray]:
+    """How often each expert was chosen for text, and for what is seen or drawn: [layers, experts].
+
+    Raises `UsageError` where the model has no experts.
+    """
+    load = watched_experts(model)
+    count_experts(load, model, prompt, result, placeholder_id, draws=draws)
+    return {
+        kind: np.stack([counts[kind].cpu().numpy() for counts in load.counts.values()])
+        for kind in ("text", "drawn" if draws else "seen")
+    }
 
 
 def watched_experts(model: JanusModel) -> ExpertLoad:

@@ -170,6 +170,16 @@ def test_a_step_tells_its_ids_and_shows_them(tiny: Janus):
     assert last.mosaic().width > last.mosaic().height * 1.5
 
 
+def test_a_step_shows_its_own_moment_after_the_drawing_went_on(tiny: Janus):
+    steps = tiny.draw_stream("a dog", seed=1, count=2)
+    early = next(step for step in steps if step.fraction > 0.3)
+    shown = early.mosaic().tobytes(), early.preview().tobytes()
+    *_, last = steps
+    assert (early.mosaic().tobytes(), early.preview().tobytes()) == shown
+    assert last.mosaic().tobytes() != shown[0] and last.preview().tobytes() != shown[1]
+    assert early.index == sum(map(len, early.ids)) < last.index
+
+
 def _around(placement: Placement, grid: int) -> np.ndarray:
     """The patches that have a part of it."""
     centres = (np.arange(grid) + 0.5) / grid

@@ -13,18 +13,25 @@ from pathlib import Path
 from typing import Any
 
 import gradio
+import numpy as np
 import pytest
 from huggingface_hub import metadata_load, metadata_save
 from packaging.requirements import Requirement
 from PIL import Image
 
-from janus.errors import ContextError, OutOfMemoryError, SaveError, UsageError
+from janus.errors import ContextError, OutOfMemoryError, PictureError, SaveError, UsageError
 from janus.pipeline import Janus
 from webui.drawing import frames
 from webui.space.checks import problems
 from webui.space.staging import stage, staged_files
 from webui.space.studio import model_name
-from webui.space.zero import ZeroJanus, seconds_to_ask, seconds_to_draw
+from webui.space.zero import (
+    SentPrompt,
+    ZeroJanus,
+    seconds_to_ask,
+    seconds_to_draw,
+    seconds_to_read,
+)
 
 FORK = get_context("fork")
 ROOT = Path(__file__).parents[2]
@@ -216,6 +223,16 @@ def work(task: Callable[..., Iterator[Any]], sent: bytes, results: Any, stop: An
         results.put(pickle.dumps(None))
 
 
+PICTURES = [Image.new("RGB", (32, 32), colour) for colour in ("teal", "red")]
+TOLD = {"history": [("What is it?", "a sea")]}
+REVIEWS: dict[str, Callable[[Janus], Any]] = {
+    "match": lambda janus: janus.match(PICTURES, "dog"),
+    "looked_at": lambda janus: janus.looked_at(PICTURES, "Where?", "on the left", **TOLD),
+    "answer": lambda janus: janus.experts_for_answer(PICTURES[0], "Where?", "there", **TOLD),
+    "drawing": lambda janus: janus.experts_for_drawing("a dog", [1, 2, 3]),
+}
+
+
 @pytest.fixture
 def zero(tiny: Janus) -> ZeroJanus:
     return ZeroJanus(tiny, forking)
@@ -241,9 +258,18 @@ def test_a_forked_worker_gives_the_same_answer(tiny: Janus, zero: ZeroJanus):
     assert zero.caption(picture, **short) == tiny.caption(picture, **short)
 
 
-def test_a_forked_worker_compares_in_the_same_way(tiny: Janus, zero: ZeroJanus):
-    pictures = [Image.new("RGB", (32, 32), colour) for colour in ("teal", "red")]
-    assert zero.match(pictures, "dog") == tiny.match(pictures, "dog")
+@pytest.mark.parametrize("review", REVIEWS)
+def test_a_forked_worker_looks_into_the_model_in_the_same_way(
+    tiny: Janus, zero: ZeroJanus, review: str
+):
+    here, calls = REVIEWS[review](tiny), []
+    watched = zero.model.register_forward_pre_hook(lambda *_: calls.append(1))
+    try:
+        there = REVIEWS[review](zero)
+    finally:
+        watched.remove()
+    np.testing.assert_equal(there, here)
+    assert not calls  # this process has not run the model
 
 
 def test_the_studio_shows_what_a_worker_draws(zero: ZeroJanus):
@@ -259,11 +285,27 @@ def test_errors_arrive_with_their_hints(zero: ZeroJanus):
         zero.ask_stream(None, "dog " * 600)
     full = zero.model.register_forward_pre_hook(no_memory)
     try:
-        with pytest.raises(OutOfMemoryError) as caught:  # from the worker
-            zero.draw("a dog")
+        for work in (lambda: zero.draw("a dog"), lambda: zero.match(PICTURES, "dog")):
+            with pytest.raises(OutOfMemoryError) as caught:  # from the worker
+                work()
+            assert "fewer pictures" in caught.value.hint
     finally:
         full.remove()
-    assert "fewer pictures" in caught.value.hint
+
+
+def test_no_gpu_is_asked_for_what_cannot_be_done(tiny: Janus):
+    zero = ZeroJanus(tiny, lambda **_: lambda _: pytest.fail)
+    for work, error in (
+        (lambda: zero.draw("a dog", count=65), UsageError),
+        (lambda: zero.ask(None, "dog " * 600), ContextError),
+        (lambda: zero.match(["missing.png"], "dog"), PictureError),
+        (lambda: zero.looked_at([], "Where?", "there"), UsageError),
+        (lambda: zero.looked_at(PICTURES, "Where?", "there " * 600), ContextError),
+        (lambda: zero.experts_for_answer(None, "Where?", "there " * 600), ContextError),
+        (lambda: zero.experts_for_drawing("a dog", [-1]), UsageError),
+    ):
+        with pytest.raises(error):
+            work()
 
 
 def no_memory(*_: object) -> None:
@@ -281,3 +323,5 @@ def test_a_gpu_is_asked_for_as_long_as_the_work_takes():
     assert one <= 30 and one < four
     assert seconds_to_ask(None, "", {"max_tokens": 512}) <= 30
     assert seconds_to_draw("", {"count": 64}) == 120
+    few, many = (seconds_to_read(None, *[SentPrompt((0,) * 600)] * count) for count in (1, 60))
+    assert few <= 15 < many <= 60

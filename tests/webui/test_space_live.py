@@ -130,7 +130,7 @@ def test_zero_gpu_finds_the_whole_model_where_it_looks(folder: Path, python: Pat
     packed, functions = map(int, found.groups())
     weights = next(file for file in staged_files(folder) if file.is_large)
     assert packed == pytest.approx(weights.bytes, rel=0.01)
-    assert functions == 3  # one draws, one answers, one compares
+    assert functions == 3  # one draws, one answers, one looks into the model
 
 
 def environment() -> dict[str, str]:

@@ -3,5 +3,5 @@
 `app` builds and launches it. Each tab has a file for its layout and events and one for what it
 shows, which knows no Gradio. `library` is a folder of pictures, and `libraries` says whose.
 `locales` holds every word, a file a language: `texts` are the labels, `words` what is said later.
-`theme` and `style.css` hold every colour.
+`theme` holds every colour, and `style` what it cannot say.
 """

@@ -26,6 +26,10 @@ def about_tab(page: gr.Blocks, tab: gr.Tab, loader: ModelLoader, *, is_private: 
     gr.on([page.load, tab.select], tell, outputs=told, **PAGE)
     if is_private:
         found = gr.Code(
-            label=text("about.doctor"), interactive=False, wrap_lines=True, elem_id="doctor"
+            label=text("about.doctor"),
+            interactive=False,
+            wrap_lines=True,
+            show_line_numbers=False,
+            elem_id="doctor",
         )
         tab.select(examine, outputs=found, **PAGE)

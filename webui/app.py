@@ -179,7 +179,7 @@ def look() -> dict[str, Any]:
     """How the page looks and what it offers, for `Blocks.launch` or `gradio.mount_gradio_app`."""
     return {
         "theme": theme.make(),
-        "css_paths": [HERE / "style.css"],
+        "css_paths": sorted((HERE / "style").glob("*.css")),
         # Not as `js`, which Gradio runs some time after the page can be used.
         "head": "".join(map(_script, [*map(_read, SCRIPTS), toasts.script()])),
         "i18n": translations(),

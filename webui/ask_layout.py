@@ -93,7 +93,7 @@ def lay_out() -> AskLayout:
                 clear = gr.Button(
                     text("ask.clear"), variant="secondary", scale=1, min_width=80, elem_id="clear"
                 )
-            with gr.Row(elem_classes="after"):
+            with gr.Row(elem_classes="actions"):
                 look = _button(text("ask.look"), "look")
                 draw = _button(text("ask.draw"), "draw-answer")
                 show_experts = expert_events.button("show-answer-experts", interactive=False)

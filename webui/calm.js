@@ -7,7 +7,7 @@
     const calm = { ...timing, duration: 0, delay: 0 };
     return animate.call(this, frames, wish.matches ? calm : options);
   };
-  // Not in style.css, which Gradio keeps from its toasts.
+  // Not among the files in style/, which Gradio keeps from its toasts.
   const style = document.createElement("style");
   style.textContent = `@media ${wish.media} {
     *, ::before, ::after {

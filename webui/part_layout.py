@@ -35,11 +35,11 @@ def lay_out() -> PartLayout:
             elem_id="canvas",
         )
         with gr.Row():
-            left = gr.Slider(0, 100, 0, step=1, label=text("part.left"), min_width=120)
-            right = gr.Slider(0, 100, 100, step=1, label=text("part.right"), min_width=120)
+            left = gr.Slider(0, 100, 0, step=1, label=text("part.left"), min_width=200)
+            right = gr.Slider(0, 100, 100, step=1, label=text("part.right"), min_width=200)
         with gr.Row():
-            top = gr.Slider(0, 100, 0, step=1, label=text("part.top"), min_width=120)
-            bottom = gr.Slider(0, 100, 100, step=1, label=text("part.bottom"), min_width=120)
+            top = gr.Slider(0, 100, 0, step=1, label=text("part.top"), min_width=200)
+            bottom = gr.Slider(0, 100, 100, step=1, label=text("part.bottom"), min_width=200)
         reset = gr.Button(text("part.reset"), variant="secondary", size="sm", elem_id="reset-part")
     return PartLayout(
         canvas=canvas,

@@ -148,6 +148,8 @@ def make() -> Base:
         color_accent="*slider_color",
         block_border_width="1px",
         block_border_width_dark="1px",
+        block_radius="*radius_lg",
+        container_radius="*radius_lg",
         block_shadow="none",
         block_title_text_weight="600",
         button_border_width="1px",

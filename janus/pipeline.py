@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ import vision.preview
 from janus import saving
 from janus.devices import beside_others
 from janus.engine.request import ImageRequest, TextRequest, Ticket
+from janus.engine.request import Sequence as Drawn
 from janus.engine.shared import SharedEngine
 from janus.engine.worker import EngineWorker
 from janus.errors import UsageError, WeightsMissingError, as_janus_error
@@ -41,6 +43,7 @@ from janus.prompts.styles import styled
 from janus.prompts.tokenizer import JanusTokenizer
 from vision.mosaic import CodeColours, mosaic
 from vision.pixels import Source, to_pictures
+from vision.sheet import contact_sheet
 from weights import catalog
 from weights.hub import locate
 
@@ -297,7 +300,9 @@ class Janus:
         raise AssertionError("a drawing ended without pictures")
 
     def draw_stream(self, prompt: str, **settings: Any) -> Iterator[DrawStep]:
-        """`draw`, step by step: progress, a preview on demand, at last the pictures.
+        """`draw`, step by step: progress, a preview on demand, pictures as they are finished.
+
+        A step may bring nothing, so that whoever waits for others can give up.
 
         Closing the iterator stops the model.
         """
@@ -324,18 +329,28 @@ class Janus:
         """Whether a request of so many rows waits until somebody else's ends; seen from outside."""
         return self.engine.must_wait(num_rows)
 
-    def draw_step(self, prompt: str, ticket: Ticket) -> DrawStep:
-        """How far a prepared request of this prompt has come; with its pictures at the end."""
-        done = ticket.done and ticket.error is None  # first: other threads bring it further
-        ids = tuple(ticket.pictures)
+    def draw_step(
+        self, prompt: str, ticket: Ticket, before: Mapping[int, Picture] = MappingProxyType({})
+    ) -> DrawStep:
+        """How far a prepared request of this prompt has come; with the pictures that are finished.
+
+        `before` has those that were finished earlier, by their places: they are not painted again.
+        """
+        # First: other threads bring it further.
+        whole = [sequence for sequence in ticket.sequences if sequence.finish_reason == "stop"]
+        new = [sequence for sequence in whole if sequence.index not in before]
+        new_pictures = {each.index: self._picture(prompt, ticket, each) for each in new}
+        finished, ids = {**before, **new_pictures}, tuple(ticket.pictures)
+        is_done = len(whole) == len(ids)
         return DrawStep(
             index=ticket.num_steps,
             total=ticket.total_steps,
             passes=ticket.num_passes,
             ids=ids,
-            make_preview=lambda: vision.preview.contact_sheet(self.previews(ids)),
-            make_mosaic=lambda: vision.preview.contact_sheet(self.mosaics(ticket)),
-            pictures=self._pictures(prompt, ticket) if done else None,
+            make_previews=lambda: self._previews(ids, finished),
+            make_mosaic=lambda: contact_sheet(self.mosaics(ticket)),
+            pictures=tuple(finished[place] for place in range(len(ids))) if is_done else None,
+            new_pictures=new_pictures,
             held_back=ticket.held_back,
         )
 
@@ -449,28 +464,31 @@ class Janus:
                 return
 
     def _stream_drawing(self, prompt: str, request: ImageRequest) -> Iterator[DrawStep]:
+        finished: dict[int, Picture] = {}
         for ticket in self.engine.run(request):
-            step = self.draw_step(prompt, ticket)
+            step = self.draw_step(prompt, ticket, finished)
+            finished |= step.new_pictures
             yield step
             if step.finished:
                 return
 
+    def _previews(
+        self, ids: Sequence[Sequence[int]], finished: Mapping[int, Picture]
+    ) -> Iterator[Image.Image]:
+        for place, known in enumerate(ids):
+            yield finished[place].image if place in finished else self.previews([known])[0]
+
     @torch.inference_mode()
-    def _pictures(self, prompt: str, ticket: Ticket) -> tuple[Picture, ...]:
-        # One by one: the decoder's memory is large, and a picture alone is then the same picture.
+    def _picture(self, prompt: str, ticket: Ticket, drawn: Drawn) -> Picture:
+        # Alone: the decoder's memory is large, and a picture is then the same whoever is beside it.
         with beside_others(self.device):
-            images = [
-                to_pictures(self.model.draw_pixels(torch.tensor([ids], device=self.device)))[0]
-                for ids in ticket.pictures
-            ]
-        return tuple(
-            Picture(
-                image=image,
-                ids=tuple(sequence.ids),
-                seed=sequence.seed,
-                settings=self._settings(prompt, ticket.request.params, sequence.index),
-            )
-            for image, sequence in zip(images, ticket.sequences, strict=True)
+            ids_1I = torch.tensor([drawn.ids], device=self.device)
+            image = to_pictures(self.model.draw_pixels(ids_1I))[0]
+        return Picture(
+            image=image,
+            ids=tuple(drawn.ids),
+            seed=drawn.seed,
+            settings=self._settings(prompt, ticket.request.params, drawn.index),
         )
 
     def _settings(self, prompt: str, params: Any, index: int) -> dict[str, Any]:

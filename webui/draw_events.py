@@ -31,6 +31,7 @@ from webui.events import (
 )
 from webui.expert_events import for_drawing
 from webui.finished import Drawn, Finished
+from webui.given import Given
 from webui.libraries import Libraries
 from webui.line import Line, Place
 from webui.loader import ModelLoader
@@ -72,6 +73,7 @@ class DrawEvents:
         key: str | None,
         traces: Traces,
         sign: StopSign,
+        given: Given,
         request: gr.Request,
     ) -> Iterator[Update]:
         sign.is_up = False
@@ -83,7 +85,7 @@ class DrawEvents:
             try:
                 yield self.buttons.begun()
                 with self.line.place() as place:
-                    yield from self._wait(words, place, settings, sign)
+                    yield from self._wait(words, place, settings, sign, given)
                     if sign.is_up:
                         yield {self.page.progress: _stopped(words, finished)}
                     else:
@@ -93,7 +95,12 @@ class DrawEvents:
                 raise
 
     def _wait(
-        self, words: Words, place: Place, settings: dict[str, Any], sign: StopSign
+        self,
+        words: Words,
+        place: Place,
+        settings: dict[str, Any],
+        sign: StopSign,
+        given: Given,
     ) -> Iterator[Update]:
         """For one's turn, and for the model."""
         for number in place.waiting():
@@ -101,12 +108,14 @@ class DrawEvents:
                 return
             said = words("wait.line", number=number, together=self.line.at_once)
             yield {self.page.progress: markup.note(said)}
+        must_load = False
         for _ in self.loader.waiting():
             if sign.is_up:
                 return
-            for name in ("guidance", "temperature"):
-                settings.pop(name, None)  # the page cannot know yet what suits the model
+            must_load = True
             yield {self.page.progress: markup.note(words("wait.model"))}
+        if must_load:  # the page could not know what suits the model
+            given.drop_others(settings)
 
     def _draw(
         self,
@@ -171,7 +180,7 @@ class DrawEvents:
             self.draw,
             inputs=[
                 *(*page.settings, page.format, page.drawn),
-                *(self.key, page.watching.traces, self.sign),
+                *(self.key, page.watching.traces, self.sign, page.given),
             ],
             outputs=[page.stage, page.progress, page.drawn, page.stop, page.watching.mosaic],
             **IN_TURN,

@@ -49,7 +49,7 @@ def test_the_sign_is_seen_while_others_have_all_the_room(tiny: Janus):
     sign.is_up = True
     assert not list(frames(tiny, "a cat", sign))
     assert next(others).pictures is None
-    others.close()
+    others.close()  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_each_picture_is_there_as_soon_as_it_is_finished(tiny: Janus):

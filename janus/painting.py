@@ -1,38 +1,51 @@
 """The ids of a drawing -> pictures: finished, half finished, or as coloured squares."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from PIL import Image
 
 from janus.devices import beside_others
+from janus.engine.request import Sequence as Drawn
 from janus.engine.request import Ticket
 from janus.generation.results import DrawStep, Picture
 from janus.loaded import LoadedModel
 from janus.prompts.styles import styled
 from vision.mosaic import CodeColours, mosaic
 from vision.pixels import to_pictures
-from vision.preview import contact_sheet, preview
+from vision.preview import preview
+from vision.sheet import contact_sheet
 
 
 class Painting(LoadedModel):
     """How a loaded model shows what it draws."""
 
-    def draw_step(self, prompt: str, ticket: Ticket) -> DrawStep:
-        """How far a prepared request of this prompt has come; with its pictures at the end."""
-        done = ticket.done and ticket.error is None  # first: other threads bring it further
-        ids = tuple(ticket.pictures)
+    def draw_step(
+        self, prompt: str, ticket: Ticket, before: Mapping[int, Picture] = MappingProxyType({})
+    ) -> DrawStep:
+        """How far a prepared request of this prompt has come; with the pictures that are finished.
+
+        `before` has those that were finished earlier, by their places: they are not painted again.
+        """
+        # First: other threads bring it further.
+        whole = [sequence for sequence in ticket.sequences if sequence.finish_reason == "stop"]
+        new = [sequence for sequence in whole if sequence.index not in before]
+        new_pictures = {each.index: self._picture(prompt, ticket, each) for each in new}
+        finished, ids = {**before, **new_pictures}, tuple(ticket.pictures)
         num_new = [0 if s.finish_reason else s.num_new for s in ticket.sequences]
+        is_done = len(whole) == len(ids)
         return DrawStep(
             index=sum(map(len, ids)),
             total=ticket.total_steps,
             passes=ticket.num_passes,
             ids=ids,
-            make_preview=lambda: contact_sheet(self.previews(ids)),
+            make_previews=lambda: self._previews(ids, finished),
             make_mosaic=lambda: contact_sheet(self.mosaics(ids, num_new)),
-            pictures=self._pictures(prompt, ticket) if done else None,
+            pictures=tuple(finished[place] for place in range(len(ids))) if is_done else None,
+            new_pictures=new_pictures,
             held_back=ticket.held_back,
         )
 
@@ -58,22 +71,23 @@ class Painting(LoadedModel):
         """Of its ids."""
         return CodeColours(self.model.vqmodel)
 
+    def _previews(
+        self, ids: Sequence[Sequence[int]], finished: Mapping[int, Picture]
+    ) -> Iterator[Image.Image]:
+        for place, known in enumerate(ids):
+            yield finished[place].image if place in finished else self.previews([known])[0]
+
     @torch.inference_mode()
-    def _pictures(self, prompt: str, ticket: Ticket) -> tuple[Picture, ...]:
-        # One by one: the decoder's memory is large, and a picture alone is then the same picture.
+    def _picture(self, prompt: str, ticket: Ticket, drawn: Drawn) -> Picture:
+        # Alone: the decoder's memory is large, and a picture is then the same whoever is beside it.
         with beside_others(self.device):
-            images = [
-                to_pictures(self.model.draw_pixels(torch.tensor([ids], device=self.device)))[0]
-                for ids in ticket.pictures
-            ]
-        return tuple(
-            Picture(
-                image=image,
-                ids=tuple(sequence.ids),
-                seed=sequence.seed,
-                settings=self._settings(prompt, ticket.request.params, sequence.index),
-            )
-            for image, sequence in zip(images, ticket.sequences, strict=True)
+            ids_1I = torch.tensor([drawn.ids], device=self.device)
+            image = to_pictures(self.model.draw_pixels(ids_1I))[0]
+        return Picture(
+            image=image,
+            ids=tuple(drawn.ids),
+            seed=drawn.seed,
+            settings=self._settings(prompt, ticket.request.params, drawn.index),
         )
 
     def _settings(self, prompt: str, params: Any, index: int) -> dict[str, Any]:

@@ -164,7 +164,9 @@ class Janus(Insight, Painting):
         raise AssertionError("a drawing ended without pictures")
 
     def draw_stream(self, prompt: str, **settings: Any) -> Iterator[DrawStep]:
-        """`draw`, step by step: progress, a preview on demand, at last the pictures.
+        """`draw`, step by step: progress, a preview on demand, pictures as they are finished.
+
+        A step may bring nothing, so that whoever waits for others can give up.
 
         Closing the iterator stops the model.
         """
@@ -222,8 +224,10 @@ class Janus(Insight, Painting):
                 return
 
     def _stream_drawing(self, prompt: str, request: ImageRequest) -> Iterator[DrawStep]:
+        finished: dict[int, Picture] = {}
         for ticket in self.engine.run(request):
-            step = self.draw_step(prompt, ticket)
+            step = self.draw_step(prompt, ticket, finished)
+            finished |= step.new_pictures
             yield step
             if step.finished:
                 return

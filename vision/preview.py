@@ -14,7 +14,6 @@ from vision.pixels import to_pictures
 from vision.tokenizer import ImageTokenizer
 
 UNPAINTED = 0.84  # grey of the part to come, on the scale of pixels in [-1, 1]
-GAP = 32  # pixels of a picture for one pixel between two
 
 
 @torch.inference_mode()
@@ -36,18 +35,3 @@ def _fill_up(ids: list[int], grid_size: int, tokenizer: ImageTokenizer) -> Tenso
     missing_rows = grid_size - len(complete) // grid_size
     filled = complete + complete[-grid_size:] * missing_rows
     return torch.tensor([filled], device=tokenizer.post_quant_conv.weight.device)
-
-
-def contact_sheet(pictures: list[Image.Image]) -> Image.Image:
-    """Several equally large pictures as one, with thin gaps, in rows about as many as columns."""
-    if len(pictures) == 1:
-        return pictures[0]
-    columns = round(len(pictures) ** 0.5 + 0.49)
-    width, height = pictures[0].size
-    num_rows = -(-len(pictures) // columns)
-    across, down = width + width // GAP, height + height // GAP
-    size = (columns * across - width // GAP, num_rows * down - height // GAP)
-    sheet = Image.new("RGB", size, "white")
-    for i, picture in enumerate(pictures):
-        sheet.paste(picture, (i % columns * across, i // columns * down))
-    return sheet

@@ -206,6 +206,7 @@ class AskEvents:
         )
         # A piece of the answer may arrive after `stop`: at the end nothing can follow a `clear`.
         self.buttons.end(asking, others=dict.fromkeys(others, ON))
+        page.stop.click(None, cancels=[asking], **PAGE)
         offered = [page.look, page.draw, page.experts.button]
         for listen in endings(asking):
             listen(None, page.question, js=_SELECT_GAP, **PAGE)

@@ -9,6 +9,7 @@ from webui import markup, style_chips
 from webui.cards import cards_for
 from webui.draw_layout import DrawLayout
 from webui.events import PAGE, Update
+from webui.given import Given
 from webui.loader import ModelLoader
 from webui.words import words_of
 
@@ -22,10 +23,11 @@ def connect(chip: gr.HTML, page: DrawLayout, loader: ModelLoader) -> None:
         words = words_of(request)
         return markup.cards(cards_for(loader.state.name, words), words)
 
-    def take(event: gr.EventData, request: gr.Request) -> Update:
+    def take(given: Given, event: gr.EventData, request: gr.Request) -> Update:
         words = words_of(request)
         card = cards_for(loader.state.name, words)[int(event.card)]
         params = card.settings.params
+        given.set({"guidance": params.guidance, "temperature": params.temperature})
         return {
             page.prompt: card.settings.prompt,
             page.style.choice: style_chips.NONE,
@@ -37,5 +39,5 @@ def connect(chip: gr.HTML, page: DrawLayout, loader: ModelLoader) -> None:
         }
 
     chip.change(show, outputs=page.cards, **PAGE)
-    taken = page.cards.click(take, outputs=[*page.settings, page.progress], **PAGE)
+    taken = page.cards.click(take, page.given, [*page.settings, page.progress], **PAGE)
     taken.then(None, js=_SHOW_PROMPT, **PAGE)

@@ -1,20 +1,20 @@
 """What happens when somebody draws: frames of the drawing become updates of the page.
 
-Finished pictures are shown as the files that we wrote, because those carry their settings. The
-gallery is left alone until then.
+A picture is kept as soon as it is finished, whatever becomes of the others, and is shown as the
+file that we wrote, because that carries its settings.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
 from janus.errors import SaveError
 from janus.formats import Format
-from webui import markup, style_chips
+from webui import markup, stopping, style_chips
 from webui.draw_layout import DrawLayout
 from webui.drawing import Frame, frames
 from webui.errors import errors_as, toast, warn
@@ -27,29 +27,20 @@ from webui.events import (
     PAGE,
     StartStop,
     Update,
-    endings,
     in_browser,
-    in_page_language,
-    is_stopping,
 )
 from webui.expert_events import for_drawing
+from webui.finished import Drawn, Finished
+from webui.given import Given
 from webui.libraries import Libraries
 from webui.line import Line, Place
 from webui.loader import ModelLoader
+from webui.stopping import StopSign
 from webui.watching import Traces
 from webui.words import Words, words_of
 
-if TYPE_CHECKING:
-    from janus.generation.results import Picture
-
-LARGEST_GALLERY = 60
 LONGEST_SEED = 30  # digits; Python reads no number of thousands of them
 ROWS_A_PICTURE = 2  # of the engine; one where guidance is off
-_SAY_IF_STOPPED = f"""(stop, progress) => {is_stopping("stop")}
-    ? {in_page_language(lambda words: markup.note(words("draw.stopped")))} : progress"""
-
-Drawn = list[tuple[str, str]]
-Keep = Callable[[Sequence["Picture"]], list[str]]  # pictures become paths
 
 
 class DrawEvents:
@@ -66,7 +57,7 @@ class DrawEvents:
     ) -> None:
         self.page, self.loader, self.libraries, self.key = page, loader, libraries, key
         self.line, self.estimates = line, estimates
-        self.buttons = StartStop(page.start, page.stop)
+        self.buttons, self.sign = StartStop(page.start, page.stop), gr.State(StopSign())
         self._connect()
 
     def draw(
@@ -81,82 +72,98 @@ class DrawEvents:
         drawn: Drawn,
         key: str | None,
         traces: Traces,
+        sign: StopSign,
+        given: Given,
         request: gr.Request,
     ) -> Iterator[Update]:
+        sign.is_up = False
         words, library = words_of(request), self.libraries.of(key)
         settings = {"count": count, "guidance": guidance, "temperature": temperature}
         settings |= {"seed": _whole_number(seed), "style": style or None}
-        keep = partial(library.add, format=Format(format))
+        finished = Finished(partial(library.add, format=Format(format)), drawn)
         with errors_as(toast(words)):
             try:
                 yield self.buttons.begun()
                 with self.line.place() as place:
-                    yield from self._wait(words, place, settings)
-                    yield from self._draw(words, keep, prompt, settings, drawn, traces)
+                    yield from self._wait(words, place, settings, sign, given)
+                    if sign.is_up:
+                        yield {self.page.progress: _stopped(words, finished)}
+                    else:
+                        yield from self._draw(words, prompt, settings, finished, traces, sign)
             except Exception:
                 yield {self.page.progress: markup.note("")}
                 raise
 
-    def _wait(self, words: Words, place: Place, settings: dict[str, Any]) -> Iterator[Update]:
+    def _wait(
+        self,
+        words: Words,
+        place: Place,
+        settings: dict[str, Any],
+        sign: StopSign,
+        given: Given,
+    ) -> Iterator[Update]:
         """For one's turn, and for the model."""
         for number in place.waiting():
+            if sign.is_up:
+                return
             said = words("wait.line", number=number, together=self.line.at_once)
             yield {self.page.progress: markup.note(said)}
+        must_load = False
         for _ in self.loader.waiting():
-            for name in ("guidance", "temperature"):
-                settings.pop(name, None)  # the page cannot know yet what suits the model
+            if sign.is_up:
+                return
+            must_load = True
             yield {self.page.progress: markup.note(words("wait.model"))}
+        if must_load:  # the page could not know what suits the model
+            given.drop_others(settings)
 
     def _draw(
         self,
         words: Words,
-        keep: Keep,
         prompt: str,
         settings: dict[str, Any],
-        drawn: Drawn,
+        finished: Finished,
         traces: Traces,
+        sign: StopSign,
     ) -> Iterator[Update]:
         model, rows = self.loader.model(), ROWS_A_PICTURE * settings["count"]
         begin = words("wait.room") if model.must_wait(rows) else words("draw.begin")
         begun = markup.bar(0, begin)
         yield {self.page.progress: begun, self.page.stage: gr.update(alt_text=prompt)}
-        for frame in frames(model, prompt, **settings):
+        for frame in frames(model, prompt, sign, **settings):
             traces.step = frame.step
-            yield self._going_on(words, frame) | self.page.watching.update(traces, words)
+            update = self._going_on(words, frame) | self.page.watching.update(traces, words)
+            if frame.new_pictures:
+                update |= self._keep(words, frame, finished, traces)
+            yield update
             if frame.pictures is not None:
                 if frame.seconds_at_work is not None:
                     self.estimates.add(model, settings["count"], frame.seconds_at_work)
-                yield {self.page.progress: _finished(words, frame, frame.pictures)}
-                try:
-                    paths = keep(frame.pictures)
-                except SaveError as error:  # they stay on the stage
-                    warn(error, words)
-                else:
-                    shown = self._show_kept(words, paths, frame.pictures, drawn)
-                    kept = dict(zip(paths, frame.pictures, strict=True))
-                    traces.keep(kept, {path for path, _ in shown[self.page.drawn]})
-                    yield shown
+                return
+        yield {self.page.progress: _stopped(words, finished)}
 
     def _going_on(self, words: Words, frame: Frame) -> Update:
+        stage: Update = {} if frame.preview is None else {self.page.stage: frame.preview}
+        if frame.pictures is not None:
+            return stage | {self.page.progress: _finished(words, frame)}
         said = [words("draw.row", row=frame.row, rows=frame.rows)]
         if frame.seconds_left is not None:
             said.append(words("draw.left", seconds=words.duration(frame.seconds_left)))
         if frame.held_back:
             said.append(words("draw.apart"))
-        update: Update = {self.page.progress: markup.bar(frame.fraction, " · ".join(said))}
-        return update if frame.preview is None else update | {self.page.stage: frame.preview}
+        return stage | {self.page.progress: markup.bar(frame.fraction, " · ".join(said))}
 
-    def _show_kept(
-        self, words: Words, paths: list[str], pictures: Sequence["Picture"], drawn: Drawn
-    ) -> Update:
-        captions = [
-            words("draw.caption", seed=picture.seed, prompt=picture.settings["prompt"])
-            for picture in pictures
-        ]
-        new = list(zip(paths, captions, strict=True))
-        others = [(path, caption) for path, caption in drawn if path not in paths]
-        sheet = {} if len(paths) > 1 else {self.page.stage: paths[0]}
-        return sheet | {self.page.drawn: (new + others)[:LARGEST_GALLERY]}
+    def _keep(self, words: Words, frame: Frame, finished: Finished, traces: Traces) -> Update:
+        try:
+            finished.keep(frame.new_pictures)
+        except SaveError as error:  # they stay on the stage
+            warn(error, words)
+            return {}
+        shown = finished.gallery(words)
+        traces.keep(finished.pictures, {path for path, _ in shown})
+        is_alone = len(frame.step.ids) == 1
+        file = {self.page.stage: next(iter(finished.pictures))} if is_alone else {}
+        return file | {self.page.drawn: shown}
 
     def _connect(self) -> None:
         self._connect_drawing()
@@ -171,13 +178,15 @@ class DrawEvents:
         drawing = gr.on(
             triggers,
             self.draw,
-            inputs=[*page.settings, page.format, page.drawn, self.key, page.watching.traces],
+            inputs=[
+                *(*page.settings, page.format, page.drawn),
+                *(self.key, page.watching.traces, self.sign, page.given),
+            ],
             outputs=[page.stage, page.progress, page.drawn, page.stop, page.watching.mosaic],
             **IN_TURN,
         )
-        for listen in endings(drawing):
-            listen(None, [page.stop, page.progress], page.progress, js=_SAY_IF_STOPPED, **PAGE)
         self.buttons.end(drawing, others={page.match: ON})
+        stopping.connect(page.stop, self.sign)
         page.examples.click(lambda sample: sample[0], page.examples, page.prompt, **PAGE).then(
             None, js="() => document.querySelector('#draw').click()", **PAGE
         )
@@ -196,13 +205,19 @@ class DrawEvents:
         page.experts.connect(self.loader, for_drawing, [page.chosen, page.watching.traces])
 
 
-def _finished(words: Words, frame: Frame, pictures: Sequence["Picture"]) -> str:
-    width, height = pictures[0].image.size
+def _finished(words: Words, frame: Frame) -> str:
+    assert frame.pictures
+    width, height = frame.pictures[0].image.size
     seconds = words.duration(frame.seconds)
     said = [words("draw.finished", seconds=seconds, width=width, height=height)]
     if frame.held_back:
         said.append(words("draw.apart"))
     return markup.note(" · ".join(said))
+
+
+def _stopped(words: Words, finished: Finished) -> str:
+    count = len(finished.kept)
+    return markup.note(words("draw.stopped.kept", count=count) if count else words("draw.stopped"))
 
 
 def _show(drawn: Drawn, opened: str | None) -> tuple[gr.Gallery, gr.Row, str | None]:

@@ -11,6 +11,7 @@ from janus.formats import Format
 from janus.generation.params import DrawParams
 from webui import expert_events, markup, style_chips, watching
 from webui.expert_events import ExpertView
+from webui.given import Given
 from webui.link_button import LinkButton
 from webui.settings import COUNTS
 from webui.sliders import slider
@@ -38,6 +39,7 @@ class DrawLayout:
     estimate: gr.HTML
     guidance: gr.Slider
     temperature: gr.Slider
+    given: gr.State  # which of these two somebody set: `Given`
     format: gr.Radio  # of the files
     stage: gr.Image
     cards: gr.HTML  # in the place of the stage while nothing stands on it
@@ -100,6 +102,7 @@ def lay_out() -> DrawLayout:
         cards=cards,
         progress=progress,
         gallery=gallery,
+        given=gr.State(Given()),
         drawn=gr.State([]),
         opened=gr.State(None),
         chosen=gr.State(None),

@@ -86,17 +86,11 @@ class StartStop:
         return {self.stop: gr.update(**ON)}
 
     def end(self, *events: Dependency, others: Changes = MappingProxyType({})) -> None:
-        """Connects the events, their stop and their end; `is_stopping` holds until then."""
+        """Connects the end of events; what the stop does to them is to be connected after it."""
         in_browser([self.stop.click], {self.stop: OFF | {"value": text("stopping")}})
-        self.stop.click(None, cancels=list(events), **PAGE)
         over = [listen for event in events for listen in endings(event)]
         ready = HIDDEN | ON | {"value": text("stop")}
         in_browser(over, {self.stop: ready, self.start: SHOWN, **others})
-
-
-def is_stopping(button: str) -> str:
-    """JavaScript: whether the stop button of this label was pressed."""
-    return f"{button} === {in_page_language(lambda words: words('stopping'))}"
 
 
 def in_page_language(say: Callable[[Words], str]) -> str:

@@ -10,6 +10,7 @@ from webui.ask_layout import AskLayout
 from webui.draw_layout import DrawLayout
 from webui.events import PAGE, Update
 from webui.expert_events import offered
+from webui.given import Given
 from webui.loader import Loading, ModelLoader
 from webui.opening import Kept, Opening
 from webui.spoken import Chip, chips_for, examples_for
@@ -48,10 +49,10 @@ def connect(
 ) -> None:
     """Keeps the page true to the model, by looking again for as long as one is loaded."""
 
-    def look(kept: Kept, style: str, request: gr.Request) -> Update:
+    def look(kept: Kept, given: Given, style: str, request: gr.Request) -> Update:
         state, name, words = loader.state, loader.name, words_of(request)
         examples = examples_for(name, words)
-        suited = _labelled(ask, chips_for(name, words)) | opening.of_model(kept, request)
+        suited = _labelled(ask, chips_for(name, words)) | opening.of_model(kept, given, request)
         suited[draw.style.choice] = style_chips.suited(name, words, style)
         suited |= {view.button: offered(state) for view in (draw.experts, ask.experts)}
         return suited | {
@@ -67,7 +68,7 @@ def connect(
     page.load(mark, outputs=[header.languages, header.keys], **PAGE)
     outputs = [header.chip, header.timer, draw.examples, draw.guidance, draw.temperature]
     outputs += [draw.style.choice, *ask.chips, draw.experts.button, ask.experts.button]
-    inputs = [opening.kept, draw.style.choice]
+    inputs = [opening.kept, draw.given, draw.style.choice]
     gr.on([page.load, header.timer.tick], look, inputs, outputs, **PAGE)
 
 

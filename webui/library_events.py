@@ -13,6 +13,7 @@ from gradio.components import Component
 from webui import markup
 from webui.errors import errors_as, toast
 from webui.events import HIDDEN, PAGE, SHOWN, TELLING, Update, endings, in_browser
+from webui.given import Given
 from webui.libraries import Libraries
 from webui.library import Entry
 from webui.library_layout import LibraryLayout
@@ -90,10 +91,10 @@ class LibraryEvents:
         with errors_as(toast(words_of(request))):
             return self.libraries.of(key).archive(shown, self.archives)
 
-    def restore(self, path: str, request: gr.Request) -> Update:
+    def restore(self, path: str, given: Given, request: gr.Request) -> Update:
         words = words_of(request)
         with errors_as(toast(words)):
-            return self.actions.restore(path, words)
+            return self.actions.restore(path, given, words)
 
     def _opened(self, words: Words, entry: Entry | None) -> Update:
         page = self.page
@@ -135,7 +136,8 @@ class LibraryEvents:
         page = self.page
         packed = page.pack.click(self.pack, [page.shown, self.key], page.archive, **PAGE)
         packed.success(None, page.archive, js=_SAVE, **PAGE)
-        dropped = page.dropped.upload(self.restore, page.dropped, self.actions.restored, **TELLING)
+        inputs = [page.dropped, self.actions.page.given]
+        dropped = page.dropped.upload(self.restore, inputs, self.actions.restored, **TELLING)
         for over in endings(dropped):
             over(lambda: None, outputs=page.dropped, **PAGE)
 

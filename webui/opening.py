@@ -13,7 +13,8 @@ from janus.formats import Format
 from webui.ask_layout import AskLayout
 from webui.draw_layout import DrawLayout
 from webui.events import PAGE, Update
-from webui.loader import ModelLoader, Ready
+from webui.given import SUITED, Given
+from webui.loader import Loading, ModelLoader, Ready
 from webui.settings import answering, drawing, linked
 
 # Of the browser's own storage; fixed, so that it outlives the server.
@@ -37,19 +38,24 @@ class Opening:
         page.load(self._fill, self.kept, filled, **PAGE)
         for name in ("count", "guidance", "temperature"):
             self._remember(getattr(draw, name), name)
+        for name in SUITED:
+            self._note(getattr(draw, name), name)
         for name in ("max_tokens", "temperature"):
             self._remember(getattr(ask, name), name, ANSWERS)
         self._remember(draw.format, "format", FILES)
 
-    def of_model(self, kept: Kept, request: gr.Request) -> Update:
+    def of_model(self, kept: Kept, given: Given, request: gr.Request) -> Update:
         """Guidance and temperature."""
         state = self.loader.state
-        settings = drawing(_part(kept, state.name)) | linked(request.query_params)
+        if isinstance(state, Loading):
+            given.begin_loading()
+        asked = drawing(_part(kept, state.name)) | linked(request.query_params)
+        given.set(asked | given.values)
+        settings = given.values
         if isinstance(state, Ready):
             suited = {"guidance": state.model.guidance, "temperature": state.model.temperature}
-            settings = suited | settings
-        names = ("guidance", "temperature")
-        return {getattr(self.draw, name): settings[name] for name in names if name in settings}
+            settings, given.is_for_loaded = suited | settings, True
+        return {getattr(self.draw, name): settings[name] for name in SUITED if name in settings}
 
     def _fill(self, kept: Kept, request: gr.Request) -> Update | dict:
         asked = drawing(_part(kept, self.loader.state.name)) | linked(request.query_params)
@@ -63,6 +69,13 @@ class Opening:
             getattr(self.ask, name): value for name, value in answered.items()
         }
         return filled or gr.skip()
+
+    def _note(self, component: Component, name: str) -> None:
+        def note(given: Given, value: float) -> None:
+            given.set({name: value})
+
+        inputs = [self.draw.given, component]
+        component.input(note, inputs, trigger_mode="always_last", **PAGE)  # pyright: ignore[reportAttributeAccessIssue]
 
     def _remember(self, component: Component, name: str, part: str | None = None) -> None:
         def remember(kept: Kept, value: Any) -> Kept:

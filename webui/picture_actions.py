@@ -15,6 +15,7 @@ from webui import markup, style_chips
 from webui.draw_layout import DrawLayout
 from webui.errors import errors_as, toast
 from webui.events import ENGINE, OFF, ON, PAGE, TELLING, Update, endings, in_browser
+from webui.given import SUITED, Given
 from webui.loader import ModelLoader
 from webui.restoring import Restored
 from webui.words import Words, words_of
@@ -33,7 +34,7 @@ class PictureActions:
 
     def connect(self, use_all: gr.Button, ask_about: gr.Button, path: gr.State) -> None:
         """Connects buttons that are for the picture of a path."""
-        use_all.click(self.use_all, path, self.restored, **TELLING)
+        use_all.click(self.use_all, [path, self.page.given], self.restored, **TELLING)
         ask_about.click(self.ask_about, path, [self.pictures, self.tabs], **PAGE)
 
     def connect_gallery(self) -> None:
@@ -52,7 +53,7 @@ class PictureActions:
         """What `restore` changes."""
         return [*self.page.settings, self.tabs]
 
-    def restore(self, path: str, words: Words) -> Update:
+    def restore(self, path: str, given: Given, words: Words) -> Update:
         """All settings of a picture; says so in a toast, and what may come out differently."""
         restored, page = Restored.read(path), self.page
         prompt, style = style_chips.restored(restored.settings, self.loader.name, words)
@@ -74,16 +75,15 @@ class PictureActions:
             page.seed: "" if seed is None else str(seed),
             self.tabs: gr.Tabs(selected="draw"),
         }
-        if "guidance" not in restored.missing:
-            update[page.guidance] = restored.params.guidance
-        if "temperature" not in restored.missing:
-            update[page.temperature] = restored.params.temperature
-        return update
+        found = [name for name in SUITED if name not in restored.missing]
+        suited = {name: getattr(restored.params, name) for name in found}
+        given.set(suited)
+        return update | {getattr(page, name): value for name, value in suited.items()}
 
-    def use_all(self, path: str, request: gr.Request) -> Update:
+    def use_all(self, path: str, given: Given, request: gr.Request) -> Update:
         words = words_of(request)
         with errors_as(toast(words)):
-            return self.restore(path, words)
+            return self.restore(path, given, words)
 
     def use_seed(self, path: str, request: gr.Request) -> str:
         with errors_as(toast(words_of(request))):

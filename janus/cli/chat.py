@@ -124,8 +124,9 @@ class Conversation:
 
     def _draw(self, prompt: str) -> None:
         target = Target.of(FileOptions(), several=False)
-        for pictures in draw_portions(self.janus, prompt, {}, self.messages):
-            path = target.save(pictures[0], 1, self.results)
+        for portion in draw_portions(self.janus, prompt, {}, self.messages):
+            [(_, picture)] = portion
+            path = target.save(picture, 1, self.results)
             if self.results.json:
                 self.results.print_json({"prompt": prompt, "path": path})
             else:

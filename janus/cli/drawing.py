@@ -18,7 +18,7 @@ from janus.plaintext import table
 from janus.prompts.styles import styles_of, template_of
 
 if TYPE_CHECKING:
-    from janus.generation.results import Picture
+    from janus.generation.results import DrawStep, Picture
     from janus.pipeline import Janus
 
 
@@ -75,8 +75,11 @@ def draw(
 
 def draw_portions(
     janus: "Janus", prompt: str, settings: dict[str, Any], messages: Messages
-) -> Iterator[list["Picture"]]:
-    """As many pictures as the model draws at once, then the next, so that each can be kept."""
+) -> Iterator[Iterator[tuple[int, "Picture"]]]:
+    """As many pictures as the model draws at once, then the next.
+
+    Each comes with its place among all as soon as it is finished, so that it can be kept.
+    """
     import secrets
 
     from janus.engine.shared import MAX_SLOTS
@@ -88,15 +91,22 @@ def draw_portions(
     for done in range(0, params.count, portion):
         count = min(portion, params.count - done)
         now = {"count": count, "seed": (seed + done) % (LARGEST_SEED + 1)}
-        pictures: tuple[Picture, ...] = ()
-        held_back = False
-        with messages.progress("Drawing") as show:
-            for step in janus.draw_stream(prompt, **settings | now):
-                show((done + step.fraction * count) / params.count)
-                pictures, held_back = step.pictures or (), step.held_back
-        if held_back:
-            messages.note("Memory was too small for all at once: drawn one after another.")
-        yield list(pictures)
+        steps = janus.draw_stream(prompt, **settings | now)
+        yield _as_finished(steps, messages, done, params.count)
+
+
+def _as_finished(
+    steps: Iterator["DrawStep"], messages: Messages, done: int, total: int
+) -> Iterator[tuple[int, "Picture"]]:
+    held_back = False
+    with messages.progress("Drawing") as show:
+        for step in steps:
+            show((done + step.fraction * len(step.ids)) / total)
+            held_back = step.held_back
+            for place, picture in step.new_pictures.items():
+                yield done + place, picture
+    if held_back:
+        messages.note("Memory was too small for all at once: drawn one after another.")
 
 
 def _print_styles(styles: Mapping[str, str], results: Results) -> None:
@@ -158,32 +168,42 @@ def _carry_out(
     plan: _Plan, janus: "Janus", target: Target, results: Results, messages: Messages
 ) -> None:
     """Saves pictures as they are finished; what was saved is told even if the rest fails."""
-    failures, finished = Failures(), []
+    failures, told = Failures(), []
     try:
         for prompt in plan.prompts:
             with failures.noted(UsageError):
-                portions = draw_portions(janus, prompt, plan.settings, messages)
-                for picture, seconds in _finished(portions, plan.only):
-                    path = target.save(picture, len(finished) + 1, results)
-                    finished.append(_describe(picture, path, seconds))
-                    if path != STDOUT and not results.json:
-                        results.print(path)
+                before = len(told)
+                for portion in draw_portions(janus, prompt, plan.settings, messages):
+                    saved: dict[int, dict[str, Any]] = {}
+                    try:
+                        for place, picture, seconds in _wanted(portion, plan.only):
+                            path = target.save(picture, before + place + 1, results)
+                            saved[place] = _describe(picture, path, seconds)
+                    finally:
+                        told += _tell(saved, results)
     finally:
-        if results.json and finished:
-            results.print_json({"pictures": finished})
+        if results.json and told:
+            results.print_json({"pictures": told})
     failures.exit()
 
 
-def _finished(
-    portions: Iterator[list["Picture"]], only: int | None
-) -> Iterator[tuple["Picture", float]]:
-    """Each wanted picture, with the seconds that its portion took."""
+def _wanted(
+    portion: Iterator[tuple[int, "Picture"]], only: int | None
+) -> Iterator[tuple[int, "Picture", float]]:
+    """With its place among those that are wanted, and the seconds until it was finished."""
     started = time.perf_counter()
-    for pictures in portions:
-        seconds = time.perf_counter() - started
-        for picture in pictures if only is None else [pictures[only]]:
-            yield picture, seconds
-        started = time.perf_counter()
+    for place, picture in portion:
+        if only in (None, place):
+            yield place if only is None else 0, picture, time.perf_counter() - started
+
+
+def _tell(saved: dict[int, dict[str, Any]], results: Results) -> list[dict[str, Any]]:
+    """In the order of their places, which is not that in which they were finished."""
+    ordered = [saved[place] for place in sorted(saved)]
+    for each in ordered:
+        if each["path"] != STDOUT and not results.json:
+            results.print(each["path"])
+    return ordered
 
 
 def _describe(picture: "Picture", path: str, seconds: float) -> dict[str, Any]:

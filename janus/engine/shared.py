@@ -30,7 +30,7 @@ class SharedEngine:
         self._lock = threading.RLock()
 
     def run(self, request: TextRequest | ImageRequest) -> Iterator[Ticket]:
-        """The ticket after each step that brought the request on, the last time when it is done."""
+        """The ticket after each step, further or not, the last time when it is done."""
         with closing(self.run_all([request])) as steps:
             for (reached,) in steps:
                 yield reached
@@ -38,7 +38,7 @@ class SharedEngine:
     def run_all(
         self, requests: Many[TextRequest | ImageRequest]
     ) -> Generator[Many[Ticket], None, None]:
-        """The tickets after each step that brought any of them on, the last time when all are done.
+        """The tickets after each step, further or not, the last time when all are done.
 
         They advance in the same steps. Where one fails, all end; closing the iterator cancels.
         """
@@ -55,11 +55,10 @@ class SharedEngine:
                     reached = next(steps, None)
                 if reached is None:
                     return
-                if num_steps(reached) > seen or all_done(reached):
-                    seen = num_steps(reached)
-                    yield reached
-                else:
+                if num_steps(reached) == seen and not all_done(reached):
                     time.sleep(0)  # waits for a slot: lets those who have one go first
+                seen = num_steps(reached)
+                yield reached
         finally:
             with self._lock:
                 steps.close()

@@ -4,6 +4,7 @@ Requests come from any thread. After each step everyone concerned is told, by a 
 called in the engine's thread and must not take long. Nothing else touches the engine.
 """
 
+import contextlib
 import logging
 import queue
 import threading
@@ -11,7 +12,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from collections.abc import Sequence as Many
-from contextlib import closing
 from dataclasses import dataclass
 
 from janus.engine.engine import Engine
@@ -28,6 +28,7 @@ from janus.errors import BusyError, StoppedError, UsageError
 
 Listener = Callable[[], object]
 
+SECONDS_BETWEEN_LOOKS = 0.25  # of those who wait for a slot, and may give up
 SMOOTHING = 0.1  # weight of the newest step in the mean
 
 
@@ -86,7 +87,7 @@ class EngineWorker:
 
         Closing the iterator cancels it. Raises what the ticket failed with, and as `submit`.
         """
-        with closing(self.run_all([request])) as steps:
+        with contextlib.closing(self.run_all([request])) as steps:
             for (reached,) in steps:
                 yield reached
 
@@ -95,6 +96,7 @@ class EngineWorker:
     ) -> Generator[Many[Ticket], None, None]:
         """The tickets after each step that brought one of them on, the last time when all are done.
 
+        While none of them has a slot, now and then without one.
         Where one fails, all end; otherwise as `run`.
         """
         self.check_room(*requests)
@@ -105,7 +107,8 @@ class EngineWorker:
                 tickets.append(self.submit(request, lambda: steps.put(None)))
             done = False
             while not done:
-                steps.get()
+                with contextlib.suppress(queue.Empty):
+                    steps.get(timeout=SECONDS_BETWEEN_LOOKS)
                 done = all_done(tickets)
                 yield tickets
         finally:

@@ -5,7 +5,7 @@ progress, an answer with its counts. Nothing here knows models or tensors.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from PIL import Image
 from janus.errors import UsageError
 from janus.formats import Format
 from janus.metadata import file_name, write_picture
+from vision.sheet import contact_sheet
 
 FinishReason = Literal["stop", "length", "cancelled", "failed"]
 
@@ -68,16 +69,18 @@ class DrawStep:
     """A drawing after `index` of `total` steps, and so many passes of the model.
 
     `ids` are those of each picture so far, in raster order. A preview or a mosaic costs nothing
-    until it is asked for.
+    until it is asked for. Pictures need not end together: `new_pictures` are those that are
+    finished since the step before, by their places; `pictures` are all, at the end.
     """
 
     index: int
     total: int
     passes: int
     ids: tuple[tuple[int, ...], ...] = field(repr=False)
-    make_preview: Callable[[], Image.Image] = field(repr=False)
+    make_previews: Callable[[], Iterable[Image.Image]] = field(repr=False)
     make_mosaic: Callable[[], Image.Image] = field(repr=False)
     pictures: tuple[Picture, ...] | None = None
+    new_pictures: Mapping[int, Picture] = field(default_factory=dict)
     held_back: bool = False  # memory did not suffice for all of it at once: some is drawn later
 
     @property
@@ -91,7 +94,11 @@ class DrawStep:
 
     def preview(self) -> Image.Image:
         """The picture so far; several pictures as one contact sheet."""
-        return self.make_preview()
+        return contact_sheet(list(self.previews()))
+
+    def previews(self) -> Iterator[Image.Image]:
+        """Each picture so far, painted only when it is asked for."""
+        return iter(self.make_previews())
 
     def mosaic(self) -> Image.Image:
         """The ids so far as coloured squares (`vision.mosaic`); those of the last pass framed."""

@@ -70,7 +70,10 @@ def test_preview_is_made_only_when_asked_for(picture):
         made.append(1)
         return picture.image
 
-    so_far = dict(total=12, passes=2, ids=((5, 6, 7),), make_preview=make, make_mosaic=make)
+    def make_all() -> list[Image.Image]:
+        return [make()]
+
+    so_far = dict(total=12, passes=2, ids=((5, 6, 7),), make_previews=make_all, make_mosaic=make)
     step = DrawStep(index=3, **so_far)
     assert (step.fraction, step.finished, made) == (0.25, False, [])
     assert step.preview() is picture.image

@@ -16,6 +16,7 @@ def test_both_see_their_own_previews_and_the_stop_of_one_is_not_the_others(
     open_page: Open, model: Janus
 ):
     first, second = open_page(), open_page()
+    first.get_by_label("8", exact=True).check()
     draw(first, "a cat", seed="1")
     draw(second, "a dog", seed="2")
     wait_until(lambda: num_requests(model) == 2)

@@ -86,11 +86,11 @@ class ZeroJanus(Janus):
         """As many as can be shown, with what they show."""
         pace = Pace(SECONDS_BETWEEN_FRAMES)
         for step in super().draw_stream(prompt, **settings):
-            if pace.is_due() or step.finished:
+            if pace.is_due() or step.new_pictures or step.finished:
                 with pace.update():
                     yield replace(
                         step,
-                        make_preview=partial(_itself, step.preview()),
+                        make_previews=partial(_itself, list(step.previews())),
                         make_mosaic=partial(_itself, step.mosaic()),
                     )
 

@@ -6,7 +6,7 @@ bfloat16 in oneDNN's order reads them at the speed of memory, int8 are half as m
 
 What takes part: the matrices of the transformer (attention, feed-forward, experts) and both heads.
 Embeddings, norms, routers and latent attention's expansion stay as they are; so does the vision
-encoder of a quantized model, whose memory is taken only once it sees something.
+encoder of a quantized model, which is packed in bfloat16 only once it sees something.
 """
 
 # K inputs, N outputs, E experts
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from janus.errors import UsageError
+from janus.model import packed_vision
 from janus.model.attention import Attention
 from janus.model.model import JanusModel
 from janus.model.moe import Experts, FeedForward, gated
@@ -96,6 +97,8 @@ def pack_quantized(
         prepare(name)
         round_part(model, name, kind)
         _pack_part(model, name)
+    if packed_vision.suits(model.vision_model):
+        packed_vision.pack_vision_when_it_sees(model.vision_model)
     model.quantization = kind
     return model
 
@@ -117,6 +120,8 @@ def pack_bfloat16(model: JanusModel) -> JanusModel:
     """Packs a bfloat16 model in place where the CPU has instructions for it; changes no number."""
     is_candidate = model.dtype is torch.bfloat16 and model.device.type == "cpu"
     if is_candidate and has_onednn() and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        if packed_vision.suits(model.vision_model):
+            packed_vision.pack_vision(model.vision_model)
         for name in [*packed_parts(model), "vision_model.encoder"]:
             for path, linear in _modules(model, name):
                 if isinstance(linear, nn.Linear) and not path.endswith(KEPT):

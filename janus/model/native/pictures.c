@@ -11,8 +11,9 @@
 
 #define SIDE 32
 #define SQUARE (SIDE * SIDE)
-#define STEPS 16  /* squares of a sum that are added up while the left one stays in the L1 cache */
-#define PANELS 16 /* squares side by side whose right sides stay in the L2 cache */
+#define STEPS 8   /* squares of a sum that are added up while the left ones stay in the L1 cache */
+#define PANELS 8  /* squares side by side */
+#define DEEP 32   /* squares of a sum: those of so many side by side stay in the L2 cache */
 
 typedef struct {
     const uint16_t *left, *right, *bias; /* squares; squares with columns in the first place */
@@ -169,23 +170,30 @@ static void finish(const PictureProduct *job, const float *sum, int64_t picture,
     if (job->has_gelu) memset(square + rows * SIDE, 0, 2 * (SIDE - rows) * SIDE);
 }
 
-/* All rows of a picture, and `panels` squares side by side. */
+/* Adds at most STEPS squares to the sums of `panels` squares side by side. */
+static void multiply_steps(const PictureProduct *job, int64_t picture, int64_t block, int64_t panel,
+                           int64_t panels, int64_t step, float *sums) {
+    const int64_t depth = job->depth / SIDE, steps = least(STEPS, depth - step);
+    const int64_t line = picture * squares(job->rows) + block;
+    const uint16_t *left = job->left + (line * depth + step) * SQUARE;
+    for (int64_t p = 0; p < panels; p++) {
+        const uint16_t *right = job->right + ((panel + p) * depth + step) * SQUARE;
+        float *sum = sums + p * SQUARE;
+        add_product(left, right, steps, sum, step == 0, job->has_tiles);
+        if (step + steps == depth) finish(job, sum, picture, block, panel + p);
+    }
+}
+
+/* All rows of a picture, and `panels` squares side by side. A long sum is added up in parts, whose
+ * right sides stay in the L2 cache. */
 static void multiply_panels(const PictureProduct *job, int64_t picture, int64_t panel,
                             int64_t panels, float *sums) {
     const int64_t blocks = squares(job->rows), depth = job->depth / SIDE;
-    for (int64_t step = 0; step < depth; step += STEPS) {
-        const int64_t steps = least(STEPS, depth - step);
-        for (int64_t block = 0; block < blocks; block++) {
-            const uint16_t *left =
-                job->left + ((picture * blocks + block) * depth + step) * SQUARE;
-            for (int64_t p = 0; p < panels; p++) {
-                float *sum = sums + (block * PANELS + p) * SQUARE;
-                const uint16_t *right = job->right + ((panel + p) * depth + step) * SQUARE;
-                add_product(left, right, steps, sum, step == 0, job->has_tiles);
-                if (step + steps == depth) finish(job, sum, picture, block, panel + p);
-            }
-        }
-    }
+    for (int64_t part = 0; part < depth; part += DEEP)
+        for (int64_t block = 0; block < blocks; block++)
+            for (int64_t step = part; step < least(part + DEEP, depth); step += STEPS)
+                multiply_steps(job, picture, block, panel, panels, step,
+                               sums + (depth > DEEP ? block : 0) * PANELS * SQUARE);
 }
 
 void janus_multiply_pictures(const PictureProduct *job) {
@@ -203,16 +211,26 @@ void janus_multiply_pictures(const PictureProduct *job) {
     }
 }
 
-/* A register's lane is four bytes: two numbers of a row. Sixteen rows of sixteen lanes become
- * sixteen columns of them. */
+/* Sixteen rows of sixteen pairs of numbers become the lines of half a square: columns of pairs. */
 static void turn(const uint16_t *from, int64_t row, int64_t rows, uint16_t *to) {
-    for (int64_t r = 0; r < 16; r++) {
-        __m512i line = r < rows ? _mm512_loadu_si512(from + r * row) : _mm512_setzero_si512();
-        const __m512i places = _mm512_mullo_epi32(
-            _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
-            _mm512_set1_epi32(16));
-        _mm512_i32scatter_epi32((int32_t *)to + r, places, line, 4);
+    const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    __m512i line[16];
+    for (int r = 0; r < 16; r++)
+        line[r] = r < rows ? _mm512_loadu_si512(from + r * row) : _mm512_setzero_si512();
+    for (int apart = 1; apart < 16; apart *= 2) {
+        const __mmask16 later = _mm512_test_epi32_mask(lane, _mm512_set1_epi32(apart));
+        const __m512i other = _mm512_add_epi32(lane, _mm512_set1_epi32(16));
+        __m512i upper = _mm512_mask_sub_epi32(lane, later, other, _mm512_set1_epi32(apart));
+        __m512i lower = _mm512_mask_add_epi32(other, (__mmask16)~later, lane,
+                                              _mm512_set1_epi32(apart));
+        for (int r = 0; r < 16; r++) {
+            if (r & apart) continue;
+            const __m512i x = line[r], y = line[r | apart];
+            line[r] = _mm512_permutex2var_epi32(x, upper, y);
+            line[r | apart] = _mm512_permutex2var_epi32(x, lower, y);
+        }
     }
+    for (int r = 0; r < 16; r++) _mm512_storeu_si512(to + r * SIDE, line[r]);
 }
 
 /* Thirty-two keys become the columns of the right side, and the values the pairs of its lines. */
@@ -253,34 +271,63 @@ INLINE __mmask16 seen(int64_t place, int64_t length) {
     return length - place >= 16 ? 0xffff : length <= place ? 0 : (1 << (length - place)) - 1;
 }
 
-/* weights = 2 ** (scores - the largest), totals: their sums, of thirty-two queries. */
-static void soften(Room room, int64_t length, float factor, float *totals) {
+/* Raises the largest scores of thirty-two queries to those of thirty-two more keys. */
+static void raise_tops(const float *scores, int64_t length, __m512 *top) {
+    const __mmask16 first = seen(0, length), second = seen(16, length);
+    for (int r = 0; r < SIDE; r++, scores += SIDE) {
+        top[r] = _mm512_mask_max_ps(top[r], first, top[r], _mm512_loadu_ps(scores));
+        top[r] = _mm512_mask_max_ps(top[r], second, top[r], _mm512_loadu_ps(scores + 16));
+    }
+}
+
+/* weights = 2 ** (factor * scores - top), which are added to the totals. */
+static void soften(const float *scores, int64_t length, float factor, const __m512 *top,
+                   uint16_t *weights, __m512 *total) {
+    const __mmask16 first = seen(0, length), second = seen(16, length);
+    const __m512 factors = _mm512_set1_ps(factor);
+    for (int r = 0; r < SIDE; r++, scores += SIDE) {
+        __m512 x = _mm512_fmsub_ps(_mm512_loadu_ps(scores), factors, top[r]);
+        __m512 y = _mm512_fmsub_ps(_mm512_loadu_ps(scores + 16), factors, top[r]);
+        x = _mm512_maskz_mov_ps(first, short_power_of_two(x));
+        y = _mm512_maskz_mov_ps(second, short_power_of_two(y));
+        total[r] = _mm512_add_ps(total[r], _mm512_add_ps(x, y));
+        store_line(weights + r * SIDE, x, y);
+    }
+}
+
+/* Thirty-two queries of a head, whose keys and values are laid out. */
+static void attend_block(const PictureAttention *job, const uint16_t *q, int64_t start, Room room,
+                         uint16_t *out) {
+    const int64_t length = job->rows, blocks = squares(length), panels = job->width / SIDE;
+    const int64_t row = 3 * job->heads * job->width;
+    const float factor = job->scale * 1.44269504f;
+    for (int64_t i = 0; i < job->width; i += SIDE)
+        for (int64_t r = 0; r < least(SIDE, length - start); r++)
+            memcpy(room.queries + (i + r) * SIDE, q + (start + r) * row + i, 2 * SIDE);
     __m512 top[SIDE], total[SIDE];
     for (int r = 0; r < SIDE; r++)
         top[r] = _mm512_set1_ps(-INFINITY), total[r] = _mm512_setzero_ps();
-    for (int64_t place = 0; place < length; place += SIDE) {
-        const __mmask16 first = seen(place, length), second = seen(place + 16, length);
-        for (int r = 0; r < SIDE; r++) {
-            const float *from = room.scores + place * SIDE + r * SIDE;
-            top[r] = _mm512_mask_max_ps(top[r], first, top[r], _mm512_loadu_ps(from));
-            top[r] = _mm512_mask_max_ps(top[r], second, top[r], _mm512_loadu_ps(from + 16));
-        }
+    for (int64_t block = 0; block < blocks; block++) {
+        float *scores = room.scores + block * SQUARE;
+        add_product(room.queries, room.keys + block * panels * SQUARE, panels, scores, 1,
+                    job->has_tiles);
+        raise_tops(scores, length - block * SIDE, top);
     }
-    const __m512 factors = _mm512_set1_ps(factor);
     for (int r = 0; r < SIDE; r++) top[r] = _mm512_set1_ps(_mm512_reduce_max_ps(top[r]) * factor);
-    for (int64_t place = 0; place < length; place += SIDE) {
-        const __mmask16 first = seen(place, length), second = seen(place + 16, length);
-        for (int r = 0; r < SIDE; r++) {
-            const float *from = room.scores + place * SIDE + r * SIDE;
-            __m512 x = _mm512_fmsub_ps(_mm512_loadu_ps(from), factors, top[r]);
-            __m512 y = _mm512_fmsub_ps(_mm512_loadu_ps(from + 16), factors, top[r]);
-            x = _mm512_maskz_mov_ps(first, short_power_of_two(x));
-            y = _mm512_maskz_mov_ps(second, short_power_of_two(y));
-            total[r] = _mm512_add_ps(total[r], _mm512_add_ps(x, y));
-            store_line(room.weights + place * SIDE + r * SIDE, x, y);
+    for (int64_t block = 0; block < blocks; block++)
+        soften(room.scores + block * SQUARE, length - block * SIDE, factor, top,
+               room.weights + block * SQUARE, total);
+    for (int r = 0; r < SIDE; r++) total[r] = _mm512_set1_ps(1 / _mm512_reduce_add_ps(total[r]));
+    for (int64_t panel = 0; panel < panels; panel++, out += SQUARE) {
+        add_product(room.weights, room.values + panel * blocks * SQUARE, blocks, room.sum, 1,
+                    job->has_tiles);
+        for (int64_t r = 0; r < SIDE; r++) {
+            __m512 first = _mm512_loadu_ps(room.sum + r * SIDE);
+            __m512 second = _mm512_loadu_ps(room.sum + r * SIDE + 16);
+            store_line(out + r * SIDE, _mm512_mul_ps(first, total[r]),
+                       _mm512_mul_ps(second, total[r]));
         }
     }
-    for (int r = 0; r < SIDE; r++) totals[r] = _mm512_reduce_add_ps(total[r]);
 }
 
 static void attend_head(const PictureAttention *job, int64_t picture, int64_t head, Room room) {
@@ -288,32 +335,13 @@ static void attend_head(const PictureAttention *job, int64_t picture, int64_t he
     const int64_t row = 3 * whole, blocks = squares(length), panels = width / SIDE;
     const uint16_t *q = job->qkv + picture * length * row + head * width;
     for (int64_t block = 0; block < blocks; block++) {
-        const int64_t start = block * SIDE;
-        const uint16_t *k = q + start * row + whole;
-        lay_out(k, k + whole, row, length - start, width, room.keys + start * width,
-                room.values + block * SQUARE, blocks * SQUARE);
+        const uint16_t *k = q + block * SIDE * row + whole;
+        lay_out(k, k + whole, row, length - block * SIDE, width,
+                room.keys + block * panels * SQUARE, room.values + block * SQUARE, blocks * SQUARE);
     }
     for (int64_t block = 0; block < blocks; block++) {
-        const int64_t start = block * SIDE, rows = least(SIDE, length - start);
-        for (int64_t i = 0; i < width; i += SIDE)
-            for (int64_t r = 0; r < rows; r++)
-                memcpy(room.queries + i * SIDE + r * SIDE, q + (start + r) * row + i, 2 * SIDE);
-        for (int64_t other = 0; other < blocks; other++)
-            add_product(room.queries, room.keys + other * SIDE * width, panels,
-                        room.scores + other * SQUARE, 1, job->has_tiles);
-        float totals[SIDE];
-        soften(room, length, job->scale * 1.44269504f, totals);
-        uint16_t *out = job->out + ((picture * blocks + block) * job->heads + head) * panels * SQUARE;
-        for (int64_t panel = 0; panel < panels; panel++, out += SQUARE) {
-            add_product(room.weights, room.values + panel * blocks * SQUARE, blocks, room.sum, 1,
-                        job->has_tiles);
-            for (int64_t r = 0; r < SIDE; r++) {
-                const __m512 factor = _mm512_set1_ps(1 / totals[r]);
-                const float *sum = room.sum + r * SIDE;
-                store_line(out + r * SIDE, _mm512_mul_ps(_mm512_loadu_ps(sum), factor),
-                           _mm512_mul_ps(_mm512_loadu_ps(sum + 16), factor));
-            }
-        }
+        const int64_t place = (picture * blocks + block) * job->heads + head;
+        attend_block(job, q, block * SIDE, room, job->out + place * panels * SQUARE);
     }
 }
 

@@ -50,29 +50,33 @@ class PackedEncoderLayer(nn.Module):
         attention, mlp = layer.self_attn, layer.mlp
         self.num_heads = attention.num_heads
         self.layer_norm1, self.layer_norm2 = layer.layer_norm1, layer.layer_norm2
-        self.self_attn = nn.ModuleDict(
-            {
-                "qkv": _product(attention, "q_proj", "k_proj", "v_proj"),
-                "out": _product(attention, "projection_layer"),
-            }
+        self.self_attn = EncoderPart(
+            _product(attention, "q_proj", "k_proj", "v_proj"),
+            _product(attention, "projection_layer"),
         )
-        self.mlp = nn.ModuleDict({"inner": _product(mlp, "fc1"), "outer": _product(mlp, "fc2")})
+        self.mlp = EncoderPart(_product(mlp, "fc1"), _product(mlp, "fc2"))
 
     def forward(self, hidden_BND: Tensor) -> Tensor:
         hidden_BND, num_patches = hidden_BND.contiguous(), hidden_BND.shape[1]
-        qkv, out = self.self_attn["qkv"], self.self_attn["out"]
-        inner, outer = self.mlp["inner"], self.mlp["outer"]
+        qkv, out, inner, outer = *self.self_attn.products(), *self.mlp.products()
         squares = _normalize(hidden_BND, self.layer_norm1)
-        qkv_BNC = pictures.multiply(squares, qkv.packed, qkv.bias_C, num_patches)
+        qkv_BNC = pictures.multiply(squares, *qkv, num_patches)
         squares = pictures.attend(qkv_BNC, self.num_heads)
-        hidden_BND = pictures.multiply(
-            squares, out.packed, out.bias_C, num_patches, residual_BNC=hidden_BND
-        )
+        hidden_BND = pictures.multiply(squares, *out, num_patches, residual_BNC=hidden_BND)
         squares = _normalize(hidden_BND, self.layer_norm2)
-        squares = pictures.multiply_gelu(squares, inner.packed, inner.bias_C, num_patches)
-        return pictures.multiply(
-            squares, outer.packed, outer.bias_C, num_patches, residual_BNC=hidden_BND
-        )
+        squares = pictures.multiply_gelu(squares, *inner, num_patches)
+        return pictures.multiply(squares, *outer, num_patches, residual_BNC=hidden_BND)
+
+
+class EncoderPart(nn.Module):
+    """Attention or MLP, where the checkpoint has it: what goes in, and what comes out again."""
+
+    def __init__(self, first: PackedProduct, last: PackedProduct) -> None:
+        super().__init__()
+        self.first, self.last = first, last
+
+    def products(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        return (self.first.packed, self.first.bias_C), (self.last.packed, self.last.bias_C)
 
 
 def suits(encoder: VisionEncoder) -> bool:
@@ -84,9 +88,9 @@ def suits(encoder: VisionEncoder) -> bool:
     return is_bfloat16 and pictures.suits(config.hidden_size, inner_width, head_width)
 
 
-def pack_vision(encoder: VisionEncoder) -> None:
-    """Packs all layers of an encoder that `suits`, in place and one after the other."""
-    layers = encoder.encoder.layers
+def pack_vision(encoder: nn.Module) -> None:
+    """Packs all layers of a `VisionEncoder` that `suits`, in place and one after the other."""
+    layers = encoder.get_submodule("encoder.layers")
     assert isinstance(layers, nn.ModuleList)
     for i, layer in enumerate(layers):
         if isinstance(layer, EncoderLayer):

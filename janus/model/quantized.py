@@ -122,7 +122,7 @@ def pack_bfloat16(model: JanusModel) -> JanusModel:
     if is_candidate and has_onednn() and torch.ops.mkldnn._is_mkldnn_bf16_supported():
         if packed_vision.suits(model.vision_model):
             packed_vision.pack_vision(model.vision_model)
-        for name in [*packed_parts(model), "vision_model.encoder"]:
+        for name in [*packed_parts(model), "vision_model.encoder", "aligner"]:
             for path, linear in _modules(model, name):
                 if isinstance(linear, nn.Linear) and not path.endswith(KEPT):
                     model.set_submodule(path, BFloat16Linear(linear.weight, linear.bias))

@@ -40,7 +40,8 @@ static void lay_out(const uint16_t *k, const uint16_t *v, int64_t row, int64_t r
     const __m512i high = _mm512_add_epi16(low, _mm512_set1_epi16(16));
     for (int64_t i = 0; i < width; i += SIDE) {
         for (int64_t half = 0; half < 2; half++)
-            turn(k + half * 16 * row + i, row, rows - half * 16, keys + SIDE * i + half * SQUARE / 2);
+            turn(k + half * 16 * row + i, row, rows - half * 16,
+                 keys + i * SIDE + half * SQUARE / 2);
         uint16_t *to = values + i / SIDE * panel;
         for (int64_t r = 0; r < SIDE; r += 2, to += SIDE) {
             const __m512i zero = _mm512_setzero_si512();
@@ -148,8 +149,9 @@ void janus_attend_pictures(const PictureAttention *job) {
     const int64_t length = squares(job->rows) * SIDE, width = job->width;
 #pragma omp parallel num_threads(job->threads)
     {
-        uint16_t *halves = aligned_alloc(64, 2 * (2 * length * width + SIDE * width + SIDE * length));
-        float *singles = aligned_alloc(64, 4 * (SIDE * length + SQUARE));
+        const int64_t numbers = 2 * length * width + SIDE * width + SIDE * length;
+        uint16_t *halves = aligned_alloc(64, numbers * sizeof(uint16_t));
+        float *singles = aligned_alloc(64, (SIDE * length + SQUARE) * sizeof(float));
         Room room = {halves, halves + length * width, halves + 2 * length * width,
                      halves + 2 * length * width + SIDE * width, singles,
                      singles + SIDE * length};

@@ -7,7 +7,7 @@
 #define DEEP 32   /* squares of a sum: those of so many side by side stay in the L2 cache */
 
 typedef struct {
-    const uint16_t *left, *right, *bias; /* squares; squares with columns in the first place */
+    const uint16_t *left, *right, *bias; /* squares */
     const uint16_t *residual;            /* added to the result, [pictures, rows, columns], or 0 */
     uint16_t *out;                       /* [pictures, rows, columns], or squares of gelu(result) */
     int64_t pictures, rows, depth, columns;

@@ -1,10 +1,11 @@
 /* Matrices in squares of 32 by 32 bfloat16, as AMX multiplies them.
  *
- * A square takes 2048 bytes, and squares follow each other: [rows / 32, columns / 32] of them. On the
- * left of a product a square is its rows, one after the other; on the right it is two halves of
- * sixteen columns, and each of their lines holds a pair of rows, column by column
- * ([2, 16 pairs, 16 columns, 2]), as `dpbf16` wants them. A picture's rows are filled up to whole
- * squares, so that its results do not depend on other pictures, to the bit. */
+ * A square takes 2048 bytes, and squares follow each other: [rows / 32, columns / 32] of them on
+ * the left of a product, [columns / 32, rows / 32] on the right. On the left a square is its rows,
+ * one after the other; on the right it is two halves of sixteen columns, and each of their lines
+ * holds a pair of rows, column by column ([2, 16 pairs, 16 columns, 2]), as `dpbf16` wants them. A
+ * picture's rows are filled up to whole squares, so that its results do not depend on other
+ * pictures, to the bit. */
 
 #pragma once
 
@@ -34,7 +35,8 @@ static void leave_tiles(int has_tiles) {
     if (has_tiles) _tile_release();
 }
 
-/* sum += left @ right, over `steps` squares; sum: 32 by 32 float32 that begin at zero if `fresh`. */
+/* sum += left @ right, over `steps` squares; sum: 32 by 32 float32, which begin at zero if `fresh`.
+ */
 static void add_tiles(const uint16_t *left, const uint16_t *right, int64_t steps, float *sum,
                       int fresh) {
     const int line = SIDE * sizeof(float);

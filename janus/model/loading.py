@@ -18,6 +18,7 @@ from janus.devices import choose_device, choose_dtype
 from janus.errors import UsageError, WeightsMissingError
 from janus.model.model import JanusModel
 from janus.model.packed import PackedLinear
+from janus.model.packed_vision import PackedProduct
 from janus.model.quantized import (
     QUANTIZATIONS,
     RoundedExperts,
@@ -147,6 +148,6 @@ def canonical_name(ours: str) -> str:
 
 def num_parameters(model: torch.nn.Module) -> int:
     """Packed and rounded ones included."""
-    kinds = (PackedLinear, Rounded, RoundedExperts)
+    kinds = (PackedLinear, PackedProduct, Rounded, RoundedExperts)
     packed = (m.num_weights for m in model.modules() if isinstance(m, kinds))
     return sum(parameter.numel() for parameter in model.parameters()) + sum(packed)

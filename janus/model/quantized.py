@@ -6,8 +6,8 @@ bfloat16 in oneDNN's order reads them at the speed of memory, int8 are half as m
 
 What takes part: the matrices of the transformer (attention, feed-forward, experts) and both heads.
 Embeddings, norms, routers and latent attention's expansion stay as they are; so does the vision
-encoder of a quantized model, whose memory is taken only once it sees something. What codes pass
-on their way in keeps sixteen bits.
+encoder of a quantized model, which is packed in bfloat16 only once it sees something. What codes
+pass on their way in keeps sixteen bits.
 """
 
 # K inputs, N outputs, E experts
@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from janus.errors import UsageError
+from janus.model import packed_vision
 from janus.model.attention import Attention
 from janus.model.model import JanusModel
 from janus.model.moe import Experts, FeedForward, gated
@@ -99,6 +100,8 @@ def pack_quantized(
         prepare(name)
         round_part(model, name, kind)
         _pack_part(model, name)
+    if packed_vision.suits(model.vision_model):
+        packed_vision.pack_vision_when_it_sees(model.vision_model)
     model.quantization = kind
     if _multiplies_bfloat16(model):
         _pack_bfloat16_part(model, CODES_IN)
@@ -122,7 +125,9 @@ def round_part(model: JanusModel, name: str, kind: str) -> None:
 def pack_bfloat16(model: JanusModel) -> JanusModel:
     """Packs a bfloat16 model in place where the CPU has instructions for it; changes no number."""
     if _multiplies_bfloat16(model):
-        for name in [*packed_parts(model), CODES_IN, "vision_model.encoder"]:
+        if packed_vision.suits(model.vision_model):
+            packed_vision.pack_vision(model.vision_model)
+        for name in [*packed_parts(model), CODES_IN, "vision_model.encoder", "aligner"]:
             _fuse_part(model, name)
             _pack_bfloat16_part(model, name)
         model.language_model.at_once = PackedLayers.of(model.language_model)

@@ -40,6 +40,12 @@ def library() -> CDLL | None:
         return None
 
 
+@cache
+def has_tiles() -> bool:
+    """Whether the processor multiplies tiles of numbers (AMX), and the system lets this process."""
+    return torch.cpu._is_amx_tile_supported() and torch.cpu._init_amx()
+
+
 def _is_suitable() -> bool:
     has_instructions = torch.cpu._is_avx512_bf16_supported() and torch.cpu._is_vnni_supported()
     return sys.platform == "linux" and has_instructions and torch.backends.openmp.is_available()

@@ -199,6 +199,7 @@ typedef struct {
  * weights. */
 INLINE void add_tiles(const void *inputs, int64_t row_bytes, const uint8_t *w, int64_t block_bytes,
                       const int is_long, const int B, const int is_bfloat16) {
+    __asm__ volatile("" : : : "memory"); /* gcc does not see what tiles read */
     _tile_loadd(4, inputs, row_bytes);
     _tile_loadd(6, w, 64);
     if (B == 2) _tile_loadd(7, w + block_bytes, 64);

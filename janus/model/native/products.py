@@ -3,12 +3,11 @@
 # M rows, K inputs, N outputs, B blocks of sixteen outputs, G groups of a row of inputs
 
 import ctypes
-from functools import cache
 
 import torch
 from torch import Tensor
 
-from janus.model.native.build import library
+from janus.model.native.build import has_tiles, library
 from janus.model.rounded import GROUP, Rounded4, Rounded8
 
 BLOCK = 16
@@ -29,12 +28,6 @@ def suits(shape: tuple[int, int], dtype: torch.dtype) -> bool:
     num_outputs, num_inputs = shape
     is_tiled = num_outputs % BLOCK == 0 and num_inputs % GROUP == 0
     return is_tiled and dtype in (torch.float32, torch.bfloat16) and library() is not None
-
-
-@cache
-def has_tiles() -> bool:
-    """Whether the processor multiplies tiles of bfloat16 (AMX), and the system lets it."""
-    return torch.cpu._is_amx_tile_supported() and torch.cpu._init_amx()
 
 
 def pack4(rounded: Rounded4, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from janus.model.native.build import library
-from janus.model.native.products import BLOCK, has_tiles, scratch_for
+from janus.model.native.build import has_tiles, library
+from janus.model.native.products import BLOCK, scratch_for
 
 
 class _Matrix(ctypes.Structure):

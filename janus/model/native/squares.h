@@ -1,0 +1,109 @@
+/* Matrices in squares of 32 by 32 bfloat16, as AMX multiplies them.
+ *
+ * A square takes 2048 bytes, and squares follow each other: [rows / 32, columns / 32] of them on
+ * the left of a product, [columns / 32, rows / 32] on the right. On the left a square is its rows,
+ * one after the other; on the right it is two halves of sixteen columns, and each of their lines
+ * holds a pair of rows, column by column ([2, 16 pairs, 16 columns, 2]), as `dpbf16` wants them. A
+ * picture's rows are filled up to whole squares, so that its results do not depend on other
+ * pictures, to the bit. */
+
+#pragma once
+
+#include "numbers.h"
+
+#define SIDE 32
+#define SQUARE (SIDE * SIDE)
+
+INLINE int64_t squares(int64_t numbers) { return (numbers + SIDE - 1) / SIDE; }
+
+INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* Every thread sets up its own tiles, eight of 16 lines of 64 bytes. */
+static void take_tiles(int has_tiles) {
+    if (!has_tiles) return;
+    struct {
+        uint8_t palette, start, reserved[14];
+        uint16_t bytes[16];
+        uint8_t lines[16];
+    } shape = {.palette = 1};
+    for (int i = 0; i < 8; i++) shape.bytes[i] = 64, shape.lines[i] = 16;
+    asm volatile("" : : "r"(&shape) : "memory"); /* gcc does not see that it is read */
+    _tile_loadconfig(&shape);
+}
+
+static void leave_tiles(int has_tiles) {
+    if (has_tiles) _tile_release();
+}
+
+/* sum += left @ right, over `steps` squares; sum: 32 by 32 float32, which begin at zero if `fresh`.
+ */
+static void add_tiles(const uint16_t *left, const uint16_t *right, int64_t steps, float *sum,
+                      int fresh) {
+    const int line = SIDE * sizeof(float);
+    asm volatile("" : : : "memory"); /* gcc does not see what tiles read */
+    if (fresh) {
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+    } else {
+        _tile_loadd(0, sum, line);
+        _tile_loadd(1, sum + 16, line);
+        _tile_loadd(2, sum + SQUARE / 2, line);
+        _tile_loadd(3, sum + SQUARE / 2 + 16, line);
+    }
+    for (int64_t k = 0; k < steps; k++, left += SQUARE, right += SQUARE) {
+        _tile_loadd(4, left, 64);
+        _tile_loadd(6, right, 64);
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_loadd(7, right + SQUARE / 2, 64);
+        _tile_dpbf16ps(1, 4, 7);
+        _tile_loadd(5, left + SQUARE / 2, 64);
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
+    }
+    _tile_stored(0, sum, line);
+    _tile_stored(1, sum + 16, line);
+    _tile_stored(2, sum + SQUARE / 2, line);
+    _tile_stored(3, sum + SQUARE / 2 + 16, line);
+    asm volatile("" : : : "memory");
+}
+
+/* The same without tiles, eight rows at a time. */
+static void add_registers(const uint16_t *left, const uint16_t *right, int64_t steps, float *sum,
+                          int fresh) {
+    for (int row = 0; row < SIDE; row += 8) {
+        __m512 y[8][2];
+        for (int r = 0; r < 8; r++)
+            for (int h = 0; h < 2; h++)
+                y[r][h] = fresh ? _mm512_setzero_ps()
+                                : _mm512_loadu_ps(sum + (row + r) * SIDE + 16 * h);
+        for (int64_t k = 0; k < steps; k++)
+            for (int pair = 0; pair < 16; pair++) {
+                const uint16_t *x = left + k * SQUARE + row * SIDE + 2 * pair;
+                const uint16_t *w = right + k * SQUARE + pair * SIDE;
+                __m512bh first = (__m512bh)_mm512_loadu_si512(w);
+                __m512bh second = (__m512bh)_mm512_loadu_si512(w + SQUARE / 2);
+                for (int r = 0; r < 8; r++) {
+                    int32_t both;
+                    memcpy(&both, x + r * SIDE, 4);
+                    __m512bh inputs = (__m512bh)_mm512_set1_epi32(both);
+                    y[r][0] = _mm512_dpbf16_ps(y[r][0], inputs, first);
+                    y[r][1] = _mm512_dpbf16_ps(y[r][1], inputs, second);
+                }
+            }
+        for (int r = 0; r < 8; r++)
+            for (int h = 0; h < 2; h++)
+                _mm512_storeu_ps(sum + (row + r) * SIDE + 16 * h, y[r][h]);
+    }
+}
+
+INLINE void add_product(const uint16_t *left, const uint16_t *right, int64_t steps, float *sum,
+                        int fresh, int has_tiles) {
+    (has_tiles ? add_tiles : add_registers)(left, right, steps, sum, fresh);
+}
+
+/* Thirty-two numbers as a line of a square. */
+INLINE void store_line(uint16_t *to, __m512 first, __m512 second) {
+    _mm512_storeu_si512(to, (__m512i)_mm512_cvtne2ps_pbh(second, first));
+}

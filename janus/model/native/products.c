@@ -9,7 +9,7 @@
 
 #include "kernels.h"
 
-#define FEW 8 /* rows that whole numbers need no tiles for */
+#define FEW 4 /* rows that whole numbers need no tiles for */
 
 /* The inputs in eight bits: x = whole * scale, with a scale for each span of a row. */
 typedef struct {

@@ -1,13 +1,14 @@
 """`janus draw`: words in, files out, each with the settings that made it."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from janus.cli.best import Drawn, check_best, ranked, scores
 from janus.cli.common import Failures, command, read_stdin
 from janus.cli.options import DrawOptions, Messages, ModelOptions, Results
 from janus.cli.redraw import Redrawing
@@ -30,6 +31,16 @@ def draw(
     ] = None,
     *,
     drawing: DrawOptions,
+    best: Annotated[
+        int | None,
+        typer.Option(
+            "--best",
+            metavar="N",
+            help="Keep only these many of each prompt's pictures: those that show it best, "
+            "by the model's own seeing.",
+            show_default=False,
+        ),
+    ] = None,
     files: FileOptions,
     like: Annotated[
         str | None,
@@ -54,6 +65,7 @@ def draw(
     janus draw "two red hearts"
     janus draw "two red hearts" -n 4 --seed 7 -o hearts/
     janus draw "two red hearts" --style pink
+    janus draw "two red hearts" -n 8 --best 2
     janus draw --like hearts/picture.png --guidance 3
     janus draw --from prompts.txt --format webp --json
     """
@@ -64,7 +76,7 @@ def draw(
         return
     redrawing = Redrawing.read(like, model.model) if like else None
     texts = _prompts(" ".join(prompt or []), prompts, redrawing)
-    plan = _Plan.of(texts, drawing.given(), redrawing)
+    plan = _Plan.of(texts, drawing.given(), redrawing, best)
     target = Target.of(files, several=plan.num_pictures > 1)
     if redrawing:
         model = redrawing.model_options(model)
@@ -108,25 +120,37 @@ def _print_styles(styles: Mapping[str, str], results: Results) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """What to draw. `only` is the place of the one picture that is wanted of each prompt's."""
+    """What to draw, and what to keep of each prompt's pictures: the `best` so many, or all.
+
+    `only` is the place of the one that is wanted.
+    """
 
     prompts: list[str]
     settings: dict[str, Any]
     only: int | None
+    best: int | None
 
     @classmethod
-    def of(cls, prompts: list[str], given: dict[str, Any], redrawing: Redrawing | None) -> "_Plan":
+    def of(
+        cls,
+        prompts: list[str],
+        given: dict[str, Any],
+        redrawing: Redrawing | None,
+        best: int | None,
+    ) -> "_Plan":
         """Wrong settings are refused here, before the model is loaded."""
         settings = redrawing.settings | given if redrawing else given
-        settings_from(DrawParams, settings)
+        count = settings_from(DrawParams, settings).count
         changed = not given.keys().isdisjoint({"seed", "count", "reference"})
         only = redrawing.index if redrawing and not changed else None
-        return cls(prompts=prompts, settings=settings, only=only)
+        check_best(best, count if only is None else 1)
+        return cls(prompts=prompts, settings=settings, only=only, best=best)
 
     @property
     def num_pictures(self) -> int:
+        """That are kept."""
         count = settings_from(DrawParams, self.settings).count if self.only is None else 1
-        return len(self.prompts) * count
+        return len(self.prompts) * (self.best or count)
 
 
 def _prompts(prompt: str, file: str | None, redrawing: Redrawing | None) -> list[str]:
@@ -158,40 +182,53 @@ def _carry_out(
     plan: _Plan, janus: "Janus", target: Target, results: Results, messages: Messages
 ) -> None:
     """Saves pictures as they are finished; what was saved is told even if the rest fails."""
-    failures, finished = Failures(), []
+    failures, saved, left_out = Failures(), [], []
     try:
         for prompt in plan.prompts:
             with failures.noted(UsageError):
-                portions = draw_portions(janus, prompt, plan.settings, messages)
-                for picture, seconds in _finished(portions, plan.only):
-                    path = target.save(picture, len(finished) + 1, results)
-                    finished.append(_describe(picture, path, seconds))
+                drawings = _finished(draw_portions(janus, prompt, plan.settings, messages), plan)
+                kept, others = _chosen(drawings, plan, janus, messages)
+                left_out += map(_describe, others)
+                for drawn in kept:
+                    path = target.save(drawn.picture, len(saved) + 1, results)
+                    saved.append({"path": path, **_describe(drawn)})
                     if path != STDOUT and not results.json:
                         results.print(path)
     finally:
-        if results.json and finished:
-            results.print_json({"pictures": finished})
+        if results.json and saved:
+            compared = {"left_out": left_out} if plan.best else {}
+            results.print_json({"pictures": saved, **compared})
     failures.exit()
 
 
-def _finished(
-    portions: Iterator[list["Picture"]], only: int | None
-) -> Iterator[tuple["Picture", float]]:
+def _chosen(
+    drawings: Iterable[Drawn], plan: _Plan, janus: "Janus", messages: Messages
+) -> tuple[Iterable[Drawn], list[Drawn]]:
+    """Those to keep, and those that were compared with them and are not."""
+    if plan.best is None:
+        return drawings, []
+    ranking = ranked(janus, list(drawings), messages)
+    messages.report(scores(ranking, plan.best))
+    return ranking[: plan.best], ranking[plan.best :]
+
+
+def _finished(portions: Iterator[list["Picture"]], plan: _Plan) -> Iterator[Drawn]:
     """Each wanted picture, with the seconds that its portion took."""
     started = time.perf_counter()
     for pictures in portions:
         seconds = time.perf_counter() - started
-        for picture in pictures if only is None else [pictures[only]]:
-            yield picture, seconds
+        for picture in pictures if plan.only is None else [pictures[plan.only]]:
+            yield Drawn(picture=picture, seconds=seconds)
         started = time.perf_counter()
 
 
-def _describe(picture: "Picture", path: str, seconds: float) -> dict[str, Any]:
-    return {
-        "path": path,
+def _describe(drawn: Drawn) -> dict[str, Any]:
+    picture = drawn.picture
+    told = {
         "seed": picture.seed,
         "width": picture.image.width,
         "height": picture.image.height,
-        "seconds": round(seconds, 3),
+        "seconds": round(drawn.seconds, 3),
         "settings": dict(picture.settings),
     }
+    return told if drawn.match is None else {**told, "match": drawn.match}

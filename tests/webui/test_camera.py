@@ -65,7 +65,7 @@ def test_pictures_are_taken_as_they_are_and_asked_about(page: Page):
     page.locator("#ask").click()
     expect(page.locator("#chat img")).to_have_count(1)
     expect(page.locator("#chat [data-testid=bot]")).to_be_visible()
-    page.get_by_role("button", name="Camera").click()  # another one, beside the first
+    page.get_by_role("button", name="Camera", exact=True).click()  # another one, beside the first
     page.locator("#take-picture:enabled").click()
     expect(page.locator("#pictures img")).to_have_count(2)
 

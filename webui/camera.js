@@ -13,6 +13,7 @@
       const stream = await navigator.mediaDevices.getUserMedia({ video });
       if (!dialog().open) return stop(stream);
       part("video").srcObject = stream;
+      await part("video").play(); // before that there is nothing to take
       part("#take-picture").disabled = false;
       part("#take-picture").focus();
     } catch ({ name }) {

@@ -16,6 +16,8 @@ from webui.locale import TAGS, locale
 pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
 from playwright.sync_api import Page, expect, sync_playwright
 
+from tests.webui.test_ask_tab import finish
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
@@ -65,6 +67,7 @@ def test_pictures_are_taken_as_they_are_and_asked_about(page: Page):
     page.locator("#ask").click()
     expect(page.locator("#chat img")).to_have_count(1)
     expect(page.locator("#chat [data-testid=bot]")).to_be_visible()
+    finish(page)
     page.get_by_role("button", name="Camera", exact=True).click()  # another one, beside the first
     page.locator("#take-picture:enabled").click()
     expect(page.locator("#pictures img")).to_have_count(2)

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from janus.pipeline import Janus
 
 HERE = Path(__file__).parent
-SCRIPTS = ("keys.js", "incoming.js", "mending.js", "calm.js")
+SCRIPTS = ("keys.js", "incoming.js", "camera.js", "mending.js", "calm.js")
 LARGEST_QUEUE = 32
 LARGEST_UPLOAD = "20mb"
 CLEAN_EVERY, CLEAN_AFTER = 3600, 86400  # seconds; old pictures leave the disk

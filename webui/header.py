@@ -5,7 +5,7 @@ from itertools import chain
 
 import gradio as gr
 
-from webui import keys, markup, style_chips
+from webui import camera, keys, markup, style_chips
 from webui.ask_layout import AskLayout
 from webui.draw_layout import DrawLayout
 from webui.events import PAGE, Update
@@ -63,7 +63,7 @@ def connect(
 
     def mark(request: gr.Request) -> tuple[str, str]:
         words = words_of(request)
-        return markup.languages(words), keys.dialog(words)
+        return markup.languages(words), keys.dialog(words) + camera.dialog(words)
 
     page.load(mark, outputs=[header.languages, header.keys], **PAGE)
     outputs = [header.chip, header.timer, draw.examples, draw.guidance, draw.temperature]

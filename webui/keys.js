@@ -22,7 +22,7 @@
     if (event.target.closest("#keys-button")) help().showModal();
   });
   document.addEventListener("keydown", (event) => {
-    if (help()?.open) return; // which Escape closes, and nothing else
+    if (document.querySelector("dialog[open]")) return; // which Escape closes, and nothing else
     const { key, code, target } = event;
     const starts = key === "Enter" && (event.ctrlKey || event.metaKey);
     if (starts && press("draw", "ask")) event.preventDefault();

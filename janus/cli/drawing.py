@@ -1,13 +1,15 @@
 """`janus draw`: words in, files out, each with the settings that made it."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from janus.cli.best import Drawn, check_best, ranked, scores
 from janus.cli.common import Failures, command, read_stdin
 from janus.cli.options import DrawOptions, Messages, ModelOptions, Results
 from janus.cli.redraw import Redrawing
@@ -30,6 +32,16 @@ def draw(
     ] = None,
     *,
     drawing: DrawOptions,
+    best: Annotated[
+        int | None,
+        typer.Option(
+            "--best",
+            metavar="N",
+            help="Keep only these many of each prompt's pictures: those that show it best, "
+            "by the model's own seeing.",
+            show_default=False,
+        ),
+    ] = None,
     files: FileOptions,
     like: Annotated[
         str | None,
@@ -54,6 +66,7 @@ def draw(
     janus draw "two red hearts"
     janus draw "two red hearts" -n 4 --seed 7 -o hearts/
     janus draw "two red hearts" --style pink
+    janus draw "two red hearts" -n 8 --best 2
     janus draw --like hearts/picture.png --guidance 3
     janus draw --from prompts.txt --format webp --json
     """
@@ -64,7 +77,7 @@ def draw(
         return
     redrawing = Redrawing.read(like, model.model) if like else None
     texts = _prompts(" ".join(prompt or []), prompts, redrawing)
-    plan = _Plan.of(texts, drawing.given(), redrawing)
+    plan = _Plan.of(texts, drawing.given(), redrawing, best)
     target = Target.of(files, several=plan.num_pictures > 1)
     if redrawing:
         model = redrawing.model_options(model)
@@ -118,25 +131,37 @@ def _print_styles(styles: Mapping[str, str], results: Results) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """What to draw. `only` is the place of the one picture that is wanted of each prompt's."""
+    """What to draw, and what to keep of each prompt's pictures: the `best` so many, or all.
+
+    `only` is the place of the one that is wanted.
+    """
 
     prompts: list[str]
     settings: dict[str, Any]
     only: int | None
+    best: int | None
 
     @classmethod
-    def of(cls, prompts: list[str], given: dict[str, Any], redrawing: Redrawing | None) -> "_Plan":
+    def of(
+        cls,
+        prompts: list[str],
+        given: dict[str, Any],
+        redrawing: Redrawing | None,
+        best: int | None,
+    ) -> "_Plan":
         """Wrong settings are refused here, before the model is loaded."""
         settings = redrawing.settings | given if redrawing else given
-        settings_from(DrawParams, settings)
+        count = settings_from(DrawParams, settings).count
         changed = not given.keys().isdisjoint({"seed", "count", "reference"})
         only = redrawing.index if redrawing and not changed else None
-        return cls(prompts=prompts, settings=settings, only=only)
+        check_best(best, count if only is None else 1)
+        return cls(prompts=prompts, settings=settings, only=only, best=best)
 
     @property
     def num_pictures(self) -> int:
+        """That are kept."""
         count = settings_from(DrawParams, self.settings).count if self.only is None else 1
-        return len(self.prompts) * count
+        return len(self.prompts) * (self.best or count)
 
 
 def _prompts(prompt: str, file: str | None, redrawing: Redrawing | None) -> list[str]:
@@ -168,50 +193,74 @@ def _carry_out(
     plan: _Plan, janus: "Janus", target: Target, results: Results, messages: Messages
 ) -> None:
     """Saves pictures as they are finished; what was saved is told even if the rest fails."""
-    failures, told = Failures(), []
+    failures, told, left_out = Failures(), [], []
     try:
         for prompt in plan.prompts:
             with failures.noted(UsageError):
                 before = len(told)
-                for portion in draw_portions(janus, prompt, plan.settings, messages):
-                    saved: dict[int, dict[str, Any]] = {}
-                    try:
-                        for place, picture, seconds in _wanted(portion, plan.only):
-                            path = target.save(picture, before + place + 1, results)
-                            saved[place] = _describe(picture, path, seconds)
-                    finally:
-                        told += _tell(saved, results)
+                drawn = draw_portions(janus, prompt, plan.settings, messages)
+                portions = (_wanted(portion, plan.only) for portion in drawn)
+                if plan.best is not None:
+                    kept, others = _best(portions, plan.best, janus, messages)
+                    portions, left_out = [enumerate(kept)], left_out + others
+                for portion in portions:
+                    _save(portion, target, before, results, told)
     finally:
         if results.json and told:
-            results.print_json({"pictures": told})
+            compared = {"left_out": list(map(_describe, left_out))} if plan.best else {}
+            results.print_json({"pictures": told, **compared})
     failures.exit()
 
 
 def _wanted(
     portion: Iterator[tuple[int, "Picture"]], only: int | None
-) -> Iterator[tuple[int, "Picture", float]]:
+) -> Iterator[tuple[int, Drawn]]:
     """With its place among those that are wanted, and the seconds until it was finished."""
     started = time.perf_counter()
     for place, picture in portion:
         if only in (None, place):
-            yield place if only is None else 0, picture, time.perf_counter() - started
+            seconds = time.perf_counter() - started
+            yield place if only is None else 0, Drawn(picture=picture, seconds=seconds)
 
 
-def _tell(saved: dict[int, dict[str, Any]], results: Results) -> list[dict[str, Any]]:
-    """In the order of their places, which is not that in which they were finished."""
-    ordered = [saved[place] for place in sorted(saved)]
-    for each in ordered:
-        if each["path"] != STDOUT and not results.json:
-            results.print(each["path"])
-    return ordered
+def _best(
+    portions: Iterable[Iterable[tuple[int, Drawn]]], best: int, janus: "Janus", messages: Messages
+) -> tuple[list[Drawn], list[Drawn]]:
+    """Those to keep, and those that were compared with them and are not."""
+    by_place = dict(chain.from_iterable(portions))
+    ranking = ranked(janus, [by_place[place] for place in sorted(by_place)], messages)
+    messages.report(scores(ranking, best))
+    return ranking[:best], ranking[best:]
 
 
-def _describe(picture: "Picture", path: str, seconds: float) -> dict[str, Any]:
-    return {
-        "path": path,
+def _save(
+    portion: Iterable[tuple[int, Drawn]],
+    target: Target,
+    before: int,
+    results: Results,
+    told: list[dict[str, Any]],
+) -> None:
+    """Each as it comes; they are told in the order of their places, even if the rest fails."""
+    saved: dict[int, dict[str, Any]] = {}
+    try:
+        for place, drawn in portion:
+            path = target.save(drawn.picture, before + place + 1, results)
+            saved[place] = {"path": path, **_describe(drawn)}
+    finally:
+        for place in sorted(saved):
+            told.append(saved[place])
+            path = saved[place]["path"]
+            if path != STDOUT and not results.json:
+                results.print(path)
+
+
+def _describe(drawn: Drawn) -> dict[str, Any]:
+    picture = drawn.picture
+    told = {
         "seed": picture.seed,
         "width": picture.image.width,
         "height": picture.image.height,
-        "seconds": round(seconds, 3),
+        "seconds": round(drawn.seconds, 3),
         "settings": dict(picture.settings),
     }
+    return told if drawn.match is None else {**told, "match": drawn.match}

@@ -156,6 +156,11 @@ class Messages:
         if not self.quiet and sys.stderr.isatty():
             print(text, file=sys.stderr, flush=True)
 
+    def report(self, text: str) -> None:
+        """What was asked for besides the results, for a script's log, too."""
+        if not self.quiet:
+            print(text, file=sys.stderr, flush=True)
+
     @contextlib.contextmanager
     def progress(self, label: str) -> Iterator[Callable[[float], None]]:
         """A line that shows the fraction last passed to the function that it gives."""

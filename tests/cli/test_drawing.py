@@ -105,6 +105,38 @@ def test_a_format_for_what_has_no_name(run, janus):
     assert len(piped.bytes) < Path("small_3_a.jpg").stat().st_size
 
 
+def test_the_best_of_several_are_kept(run, janus):
+    result = run("draw", "a", "-n", 4, "--seed", 3, "--best", 2, "--json")
+    drawn = janus.draw("a", count=4, seed=3)
+    scores = {p.seed: janus.match([p.image], "a")[0] for p in drawn}
+    ranking = sorted(scores, key=lambda seed: scores[seed], reverse=True)
+    content = json.loads(result.stdout)
+    told = [*content["pictures"], *content["left_out"]]
+    assert [each["seed"] for each in told] == ranking
+    assert [each["match"] for each in told] == pytest.approx([scores[s] for s in ranking])
+    kept = [each["path"] for each in content["pictures"]]
+    assert kept == [f"small_{seed}_a.png" for seed in ranking[:2]]
+    assert sorted(kept) == sorted(path.name for path in Path().iterdir())
+    picture = drawn[ranking[0] - 3]
+    assert read_settings(kept[0]) == {**picture.settings, "seed": ranking[0]}
+    for place, seed in enumerate(ranking, 1):
+        fate = "kept" if place <= 2 else "left out"
+        assert f"No. {place}  seed {seed}  {scores[seed]:.3f}  {fate}" in result.stderr
+
+
+def test_the_best_of_each_prompt(run):
+    piped = run("draw", "--from", "-", "-n", 2, "--best", 1, "-o", "b.png", input="a cat\na dog")
+    assert piped.lines == ["b_1.png", "b_2.png"]
+    assert [(read_settings(name) or {})["prompt"] for name in piped.lines] == ["a cat", "a dog"]
+    assert '"a cat"' in piped.stderr and '"a dog"' in piped.stderr
+
+
+def test_the_best_on_standard_output(run):
+    result = run("draw", "a", "-n", 2, "--best", 1, "-q", "-o", "-")
+    assert Image.open(io.BytesIO(result.bytes)).size == (32, 32)
+    assert result.stderr == ""
+
+
 def test_other_pictures_are_not_replaced(run):
     first = run("draw", "a", "--seed", 3)
     assert run("draw", "a", "--seed", 3).lines == first.lines == ["small_3_a.png"]
@@ -196,6 +228,9 @@ def test_a_bad_prompt_does_not_stop_the_others(run):
         (["draw", "a", "--style", "watercolor"], 2, "Did you mean 'watercolour'? The styles are"),
         (["draw", "", "--style", "ink"], 2, "nothing to draw"),
         (["draw", " ", "--style", "ink"], 2, "The prompt is empty."),
+        (["draw", "a", "--best", "2"], 2, "best is 2, but 1 picture is drawn"),
+        (["draw", "a", "-n", "4", "--best", "5"], 2, "Keep 1 to 4, or draw more with --count"),
+        (["draw", "a", "-n", "4", "--best", "0"], 2, "best is 0, but 4 pictures are drawn"),
         (["draw", "--from", "gone.txt"], 2, "Cannot read"),
         (["draw", "a", "-o", "a.gif"], 2, "Name it a.png, a.webp or a.jpg"),
         (["draw", "a", "-o", "a.jpg", "--format", "webp"], 2, "the name of a JPEG"),

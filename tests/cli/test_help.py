@@ -17,7 +17,7 @@ OPTIONS = {
     "caption": f"{TEXT} {MODEL} {RESULTS} {MESSAGES}",
     "ask": f"{TEXT} --together {MODEL} {RESULTS} {MESSAGES}",
     "draw": "-n --count --seed --guidance --temperature --top-k --top-p --style --list-styles "
-    "--reference --no-reference -o --output --format --quality --like --from "
+    "--reference --no-reference --best -o --output --format --quality --like --from "
     f"{MODEL} {RESULTS} {MESSAGES}",
     "chat": f"{TEXT} {MODEL} {RESULTS} {MESSAGES}",
     "web": f"--host --port --share --open --no-open --library {MODEL} {MESSAGES}",

@@ -1,4 +1,4 @@
-"""Pictures that are pasted, dropped or taken with a camera, in a real browser."""
+"""Pictures that are pasted or dropped, in a real browser."""
 
 import base64
 from pathlib import Path
@@ -57,9 +57,3 @@ def test_a_file_that_nothing_takes_does_not_replace_the_page(page: Page, encoded
     page.get_by_role("tab", name="Library").click()
     page.locator("#library-note").evaluate(DROP, encoded)
     expect(page.get_by_test_id("toast-body")).to_contain_text("'dropped.png' carries no settings.")
-
-
-def test_there_is_a_camera(page: Page):
-    page.get_by_role("tab", name="Ask").click()
-    page.get_by_label("Capture from camera").click()
-    expect(page.locator("#pictures")).to_contain_text("Click to Access Webcam")

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 def library() -> CDLL | None:
     """The kernels, built on the first call; None where they cannot be had.
 
-    That is without AVX-512, without a C compiler, or where `JANUS_NATIVE` is 0.
+    That is without AVX-512's VNNI and BF16, without a C compiler, or where `JANUS_NATIVE` is 0.
     """
     compiler = shutil.which(os.environ.get("CC", "cc"))
     if not _is_suitable() or compiler is None or os.environ.get("JANUS_NATIVE") == "0":

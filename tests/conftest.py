@@ -31,14 +31,13 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     if whole and config.option.numprocesses is None and not torch.cuda.is_available():
         config.option.numprocesses, config.option.maxprocesses = "auto", MOST_PROCESSES
         config.option.dist = "worksteal"  # neighbours stay together: they share what is set up
+        os.environ["OMP_NUM_THREADS"] = "1"  # a core for each process is one thread
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _as_on_a_new_machine():
-    shared = "PYTEST_XDIST_WORKER" in os.environ
-    torch.set_num_threads(1 if shared else 2)
-    if shared:  # for the processes that tests start
-        os.environ["OMP_NUM_THREADS"] = "1"
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        torch.set_num_threads(2)
     # It reads its settings once: before a command of ours that is tested here changes them.
     import huggingface_hub.constants  # noqa: F401
 

@@ -16,14 +16,28 @@ from janus.training.initial import initialise_convolutions, initialise_linears
 from vision.config import CodebookConfig, VisionConfig
 
 VOCAB_SIZE = 640
+MOST_PROCESSES = 4  # each holds torch, models and a studio
 
 if not torch.cuda.is_available():  # Triton reads it when it is imported
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """The whole suite is shared among the cores; a part of it begins sooner in this process."""
+    if hasattr(config, "workerinput") or not config.pluginmanager.hasplugin("xdist"):
+        return  # one of those processes, or a machine that lacks the plugin
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    if whole and config.option.numprocesses is None and not torch.cuda.is_available():
+        config.option.numprocesses, config.option.maxprocesses = "auto", MOST_PROCESSES
+        config.option.dist = "worksteal"  # neighbours stay together: they share what is set up
+        os.environ["OMP_NUM_THREADS"] = "1"  # a core for each process is one thread
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _as_on_a_new_machine():
-    torch.set_num_threads(2)
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        torch.set_num_threads(2)
     # It reads its settings once: before a command of ours that is tested here changes them.
     import huggingface_hub.constants  # noqa: F401
 

@@ -6,8 +6,11 @@ import pytest
 import torch
 from PIL import Image
 
+from janus.evaluation import bench
 
-def test_the_command(run: Callable[..., Any]) -> None:
+
+def test_the_command(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "BANDWIDTH_BYTES", 2**24)
     compared = ("--pictures", "1,2", "--against", "transformers", "--plot", "bench.png")
     result = run("bench", "--steps", 3, *compared, "--drawings", 2, "--json")
     assert Image.open("bench.png").width > 1000

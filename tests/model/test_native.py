@@ -30,6 +30,15 @@ needs_kernels = pytest.mark.skipif(library() is None, reason="needs AVX-512 and 
 SLOTS, LENGTH = torch.tensor([3, 0, 4]), 150
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _shared_by_two_threads() -> Iterator[None]:
+    """Whatever the other tests have: each takes its part of the work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def without_kernels() -> Iterator[None]:
     """As on a machine that cannot build them; set up again by the next call of `library`."""

@@ -28,7 +28,7 @@ def slow(running: Running, seconds: float = 0.02) -> Any:
     return model.language_model.register_forward_hook(lambda *_: time.sleep(seconds))
 
 
-def until(condition: Callable[[], bool], seconds: float = 5) -> None:
+def until(condition: Callable[[], bool], seconds: float = 20) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end

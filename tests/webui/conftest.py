@@ -37,7 +37,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-PATIENCE = 20_000  # milliseconds, for slow machines
+PATIENCE = 60_000  # milliseconds, for slow and busy machines
 
 Open = Callable[..., "Page"]
 

@@ -197,7 +197,7 @@ def num_requests(model: Janus) -> int:
     return len({sequence.ticket for sequence in engine.scheduler.running}) if engine else 0
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -172,9 +172,12 @@ SPOILT = {
 }
 
 
+def test_nothing_is_wrong_before_it_is_spoilt(copy: Path):
+    assert not problems(copy)
+
+
 @pytest.mark.parametrize("complaint", SPOILT)
 def test_a_check_says_what_is_wrong(copy: Path, complaint: str):
-    assert not problems(copy)
     SPOILT[complaint](copy)
     assert any(complaint in problem for problem in problems(copy)), problems(copy)
 

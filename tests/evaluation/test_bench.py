@@ -60,12 +60,13 @@ def model() -> JanusModel:
 
 
 def test_bytes_of_a_pass(model: JanusModel) -> None:
-    """Each matrix and norm of the transformer and the image head, keys and values of 300 tokens."""
+    """What codes pass on both sides of the transformer and in it, keys and values of 300 tokens."""
     matrices = 2 * (4 * WIDTH * WIDTH + 3 * WIDTH * 128 + 2 * WIDTH)
     head = WIDTH * WIDTH + WIDTH + 64 * WIDTH + 64
+    aligner = 4 * WIDTH + WIDTH + WIDTH * WIDTH + WIDTH
     kept = 2 * 300 * 2 * 2 * WIDTH
-    assert bench.bytes_per_pass(model) == 4 * (matrices + head + kept)
-    assert bench.bytes_per_pass(model, pictures=3) == 4 * (matrices + head + 3 * kept)
+    assert bench.bytes_per_pass(model) == 4 * (matrices + head + aligner + kept)
+    assert bench.bytes_per_pass(model, pictures=3) == 4 * (matrices + head + aligner + 3 * kept)
 
 
 def test_fewer_bits_are_fewer_bytes() -> None:

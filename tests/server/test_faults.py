@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 
 from janus.pipeline import Janus
+from tests.pace import unhurried
 from tests.server.conftest import Running, Start, about, data_url, opened
 
 
@@ -105,11 +106,12 @@ def test_a_stream_that_fails_says_so(start: Start, monkeypatch: pytest.MonkeyPat
     def fail(*_: object) -> None:
         raise ValueError("a secret place")
 
-    stream = running.client().images.generate(prompt="a dog", stream=True, partial_images=1)
-    next(stream)
-    monkeypatch.setattr(janus, "draw_step", fail)
-    with pytest.raises(openai.APIError, match="Something went wrong") as caught:
-        list(stream)
+    with unhurried(janus, seconds=0.05):
+        stream = running.client().images.generate(prompt="a dog", stream=True, partial_images=1)
+        next(stream)
+        monkeypatch.setattr(janus, "draw_step", fail)
+        with pytest.raises(openai.APIError, match="Something went wrong") as caught:
+            list(stream)
     assert "secret" not in str(caught.value)
     monkeypatch.undo()
     running.client().images.generate(prompt="a dog")

@@ -11,6 +11,7 @@ from PIL import Image
 
 from janus.metadata import read_settings
 from janus.pipeline import Janus
+from tests.pace import unhurried
 from tests.server.conftest import Running, about, data_url, opened
 
 PICTURE = Image.new("RGB", (40, 30), "red")
@@ -171,11 +172,12 @@ def test_a_picture_as_an_address(client: openai.OpenAI) -> None:
 
 
 def test_previews(client: openai.OpenAI, tiny: Janus) -> None:
-    events = list(
-        client.images.generate(
-            prompt="a dog", stream=True, partial_images=3, extra_body={"seed": 1}
+    with unhurried(tiny, seconds=0.05):
+        events = list(
+            client.images.generate(
+                prompt="a dog", stream=True, partial_images=3, extra_body={"seed": 1}
+            )
         )
-    )
     kinds = [event.type.removeprefix("image_generation.") for event in events]
     assert kinds == ["partial_image"] * 3 + ["completed"]
     assert [event.partial_image_index for event in events[:3]] == [0, 1, 2]  # pyright: ignore

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from janus.pipeline import Janus
+from tests.pace import unhurried
 from tests.server.conftest import data_url, opened
 
 DRAW: list[Any] = [{"type": "image_generation", "partial_images": 2}]
@@ -86,11 +87,12 @@ def test_a_picture_of_another_format(client: openai.OpenAI, tiny: Janus) -> None
 
 
 def test_a_streamed_picture(client: openai.OpenAI, tiny: Janus) -> None:
-    events = list(
-        client.responses.create(
-            model="tiny", input="a dog", tools=DRAW, stream=True, extra_body={"seed": 4}
+    with unhurried(tiny, seconds=0.05):
+        events = list(
+            client.responses.create(
+                model="tiny", input="a dog", tools=DRAW, stream=True, extra_body={"seed": 4}
+            )
         )
-    )
     kinds = [event.type.removeprefix("response.") for event in events]
     of_call = "image_generation_call."
     assert kinds == [

@@ -5,6 +5,7 @@ import pytest
 from janus.pipeline import Janus
 from webui.drawing import frames
 from webui.estimates import KEPT, Estimate, Estimates
+from webui.stopping import StopSign
 
 
 def test_nothing_is_known_before_something_was_drawn(tiny: Janus):
@@ -37,5 +38,5 @@ def test_the_closest_bound_counts(tiny: Janus):
 
 
 def test_a_drawing_measures_itself(tiny: Janus):
-    *_, last = frames(tiny, "a dog", seed=3, count=2)
+    *_, last = frames(tiny, "a dog", StopSign(), seed=3, count=2)
     assert last.seconds_at_work and last.seconds_at_work > 0

@@ -32,6 +32,7 @@ from webui.space.zero import (
     seconds_to_draw,
     seconds_to_read,
 )
+from webui.stopping import StopSign
 
 FORK = get_context("fork")
 ROOT = Path(__file__).parents[2]
@@ -276,7 +277,7 @@ def test_a_forked_worker_looks_into_the_model_in_the_same_way(
 
 
 def test_the_studio_shows_what_a_worker_draws(zero: ZeroJanus):
-    *_, last = shown = list(frames(zero, "a dog", count=2, seed=1))
+    *_, last = shown = list(frames(zero, "a dog", StopSign(), count=2, seed=1))
     assert shown[0].preview and last.preview and last.preview.size > (32, 32)
     assert last.pictures and len(last.pictures) == 2
 

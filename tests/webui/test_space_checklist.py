@@ -45,6 +45,7 @@ from webui.events import AT_ONCE
 from webui.loader import Loading
 from webui.space.staging import stage
 from webui.space.zero import ZeroJanus
+from webui.stopping import StopSign
 from webui.words import words_in
 from weights import catalog
 
@@ -121,7 +122,7 @@ def test_a_spent_quota_is_told_in_zero_gpus_own_words(tiny: Janus):
 
     zero = ZeroJanus(tiny, lambda **_: refusing)
     with pytest.raises(gr.Error) as caught, errors_as(toast(words_in("es"))):
-        list(frames(zero, "a dog"))
+        list(frames(zero, "a dog", StopSign()))
     assert caught.value is refusal and QUOTA in str(refusal)
 
 

@@ -1,12 +1,11 @@
 """Two people at once, each in a browser of their own: neither is in the other's way."""
 
 import re
-import time
-from contextlib import AbstractContextManager
 
 import pytest
 
 from janus.pipeline import Janus
+from tests.pace import unhurried
 from tests.webui.conftest import Open
 from tests.webui.test_browser import draw, finish, is_busy, num_requests, wait_until
 
@@ -55,11 +54,6 @@ def test_a_reload_in_mid_picture_loses_nothing_that_was_finished(open_page: Open
     expect(other.locator("#gallery .caption-label")).to_have_text(["seed 5 · a bus"])
     expect(page.locator("#gallery .caption-label")).to_have_text(["seed 4 · a cat"])
     wait_until(lambda: not is_busy(model))
-
-
-def unhurried(model: Janus) -> AbstractContextManager:
-    """Nothing is finished before a slow browser has done what it does in mid-drawing."""
-    return model.model.register_forward_pre_hook(lambda *_: time.sleep(0.15))
 
 
 def preview(page: Page) -> bytes:

@@ -48,3 +48,13 @@ INLINE __m512 power_of_two(__m512 x) {
     for (int i = 1; i < 7; i++) y = _mm512_fmadd_ps(y, fraction, _mm512_set1_ps(series[i]));
     return _mm512_scalef_ps(y, whole);
 }
+
+/* The same for what is rounded to bfloat16 next, by the cubic that is nearest to it between -1/2 and
+ * 1/2: four digits. */
+INLINE __m512 short_power_of_two(__m512 x) {
+    const float series[] = {5.5171670e-2f, 2.4261113e-1f, 6.9326099e-1f, 9.9992807e-1f};
+    __m512 whole = _mm512_roundscale_ps(x, 0), fraction = _mm512_sub_ps(x, whole);
+    __m512 y = _mm512_set1_ps(series[0]);
+    for (int i = 1; i < 4; i++) y = _mm512_fmadd_ps(y, fraction, _mm512_set1_ps(series[i]));
+    return _mm512_scalef_ps(y, whole);
+}

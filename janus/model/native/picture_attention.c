@@ -58,15 +58,6 @@ typedef struct {
     float *scores, *sum;
 } Room;
 
-/* 2 ** x for what is rounded to bfloat16 next: four digits. */
-INLINE __m512 short_power_of_two(__m512 x) {
-    const float series[] = {5.5504109e-2f, 2.4022651e-1f, 6.9314718e-1f, 1.0f};
-    __m512 whole = _mm512_roundscale_ps(x, 0), fraction = _mm512_sub_ps(x, whole);
-    __m512 y = _mm512_set1_ps(series[0]);
-    for (int i = 1; i < 4; i++) y = _mm512_fmadd_ps(y, fraction, _mm512_set1_ps(series[i]));
-    return _mm512_scalef_ps(y, whole);
-}
-
 INLINE __mmask16 seen(int64_t place, int64_t length) {
     return length - place >= 16 ? 0xffff : length <= place ? 0 : (1 << (length - place)) - 1;
 }

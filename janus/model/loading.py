@@ -14,7 +14,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from janus.config import read_config
-from janus.devices import choose_device, choose_dtype
+from janus.devices import choose_device, choose_dtype, give_back_memory
 from janus.errors import UsageError, WeightsMissingError
 from janus.model.model import JanusModel
 from janus.model.packed import PackedLinear
@@ -86,6 +86,7 @@ def load_model(
             quantize,
             prepare=lambda part: loader.load(lambda name: name.startswith(f"{part}.")),
         )
+        give_back_memory()
     return pack_convolutions(model)
 
 

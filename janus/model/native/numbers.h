@@ -49,8 +49,8 @@ INLINE __m512 power_of_two(__m512 x) {
     return _mm512_scalef_ps(y, whole);
 }
 
-/* The same for what is rounded to bfloat16 next, by the cubic that is nearest to it between -1/2 and
- * 1/2: four digits. */
+/* The same for what is rounded to bfloat16 next, by the nearest cubic between -1/2 and 1/2: four
+ * digits. */
 INLINE __m512 short_power_of_two(__m512 x) {
     const float series[] = {5.5171670e-2f, 2.4261113e-1f, 6.9326099e-1f, 9.9992807e-1f};
     __m512 whole = _mm512_roundscale_ps(x, 0), fraction = _mm512_sub_ps(x, whole);

@@ -1,9 +1,7 @@
 """Which device and which number type to use, from what the person asked for and the machine has."""
 
-import ctypes
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import torch
 
@@ -70,13 +68,3 @@ def beside_others(device: torch.device) -> Iterator[None]:
         return
     with torch.cuda.stream(torch.cuda.Stream(device)):
         yield
-
-
-def give_back_memory() -> None:
-    """Gives the system what this process has freed, where the C library would keep it (glibc).
-
-    What was rounded leaves half a gigabyte of such memory behind, in pieces.
-    """
-    if sys.platform == "linux":
-        with suppress(AttributeError):  # other C libraries have no such function
-            ctypes.CDLL(None).malloc_trim(0)

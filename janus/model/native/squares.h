@@ -9,7 +9,7 @@
 
 #pragma once
 
-#include "numbers.h"
+#include "tiles.h"
 
 #define SIDE 32
 #define SQUARE (SIDE * SIDE)
@@ -18,17 +18,9 @@ INLINE int64_t squares(int64_t numbers) { return (numbers + SIDE - 1) / SIDE; }
 
 INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* Every thread sets up its own tiles, eight of 16 lines of 64 bytes. */
 static void take_tiles(int has_tiles) {
-    if (!has_tiles) return;
-    struct {
-        uint8_t palette, start, reserved[14];
-        uint16_t bytes[16];
-        uint8_t lines[16];
-    } shape = {.palette = 1};
-    for (int i = 0; i < 8; i++) shape.bytes[i] = 64, shape.lines[i] = 16;
-    asm volatile("" : : "r"(&shape) : "memory"); /* gcc does not see that it is read */
-    _tile_loadconfig(&shape);
+    const int64_t lines[8] = {16, 16, 16, 16, 16, 16, 16, 16};
+    if (has_tiles) set_up_tiles(lines);
 }
 
 static void leave_tiles(int has_tiles) {
@@ -40,7 +32,7 @@ static void leave_tiles(int has_tiles) {
 static void add_tiles(const uint16_t *left, const uint16_t *right, int64_t steps, float *sum,
                       int fresh) {
     const int line = SIDE * sizeof(float);
-    asm volatile("" : : : "memory"); /* gcc does not see what tiles read */
+    __asm__ volatile("" : : : "memory"); /* gcc does not see what tiles read */
     if (fresh) {
         _tile_zero(0);
         _tile_zero(1);
@@ -66,7 +58,7 @@ static void add_tiles(const uint16_t *left, const uint16_t *right, int64_t steps
     _tile_stored(1, sum + 16, line);
     _tile_stored(2, sum + SQUARE / 2, line);
     _tile_stored(3, sum + SQUARE / 2 + 16, line);
-    asm volatile("" : : : "memory");
+    __asm__ volatile("" : : : "memory");
 }
 
 /* The same without tiles, eight rows at a time. */

@@ -4,22 +4,14 @@
  * order. */
 
 #include "products.h"
+#include "tiles.h"
 
 /* How the eight registers of a processor with tiles are used: four sums of two times sixteen rows
  * and two blocks, the inputs of the rows, and the weights of the blocks. */
 static void shape_tiles(int64_t rows) {
-    struct {
-        uint8_t palette, start, reserved[14];
-        uint16_t bytes[16];
-        uint8_t rows[16];
-    } shape = {.palette = 1};
-    const int64_t of_tile[8] = {rows, rows, rows - 16, rows - 16, rows, rows - 16, 16, 16};
-    for (int i = 0; i < 8; i++) {
-        shape.rows[i] = of_tile[i] > 16 ? 16 : of_tile[i] < 1 ? 1 : of_tile[i];
-        shape.bytes[i] = 64;
-    }
-    __asm__ volatile("" : : "r"(&shape) : "memory"); /* or gcc forgets to fill it */
-    _tile_loadconfig(&shape);
+    const int64_t first = rows < 16 ? rows : 16, second = rows > 16 ? rows - 16 : 1;
+    const int64_t lines[8] = {first, first, second, second, first, second, 16, 16};
+    set_up_tiles(lines);
 }
 
 /* Asks for the tile of weights that is read later. */

@@ -27,6 +27,11 @@ class Given:
     def set(self, settings: Mapping[str, Any]) -> None:
         self.values.update({name: settings[name] for name in SUITED if name in settings})
 
+    def missing(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of `settings` that nobody set."""
+        names = [name for name in SUITED if name in settings and name not in self.values]
+        return {name: settings[name] for name in names}
+
     def drop_others(self, settings: dict[str, Any]) -> None:
         """Leaves to the model what nobody set."""
         for name in SUITED:

@@ -45,17 +45,22 @@ class Opening:
         self._remember(draw.format, "format", FILES)
 
     def of_model(self, kept: Kept, given: Given, request: gr.Request) -> Update:
-        """Guidance and temperature."""
+        """Guidance and temperature, unless the page shows them already.
+
+        This is asked for again and again while a model is loaded, and what a person is about to
+        change must not be written over.
+        """
         state = self.loader.state
         if isinstance(state, Loading):
             given.begin_loading()
         asked = drawing(_part(kept, state.name)) | linked(request.query_params)
-        given.set(asked | given.values)
-        settings = given.values
+        settings = given.missing(asked)
+        given.set(settings)
         if isinstance(state, Ready):
             suited = {"guidance": state.model.guidance, "temperature": state.model.temperature}
-            settings, given.is_for_loaded = suited | settings, True
-        return {getattr(self.draw, name): settings[name] for name in SUITED if name in settings}
+            settings |= given.missing(suited)
+            given.is_for_loaded = True
+        return {getattr(self.draw, name): value for name, value in settings.items()}
 
     def _fill(self, kept: Kept, request: gr.Request) -> Update | dict:
         asked = drawing(_part(kept, self.loader.state.name)) | linked(request.query_params)

@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator
 from threading import Event
+from types import SimpleNamespace
+from typing import Any
 
+import gradio as gr
 import pytest
 
 from janus.metadata import read_settings
@@ -11,6 +14,7 @@ from tests.webui.conftest import PATIENCE, free_port
 from tests.webui.test_browser import download, draw, finish
 from webui.given import Given
 from webui.loader import Loading, ModelLoader, Report
+from webui.opening import Opening
 
 pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
 from playwright.sync_api import Browser, Page, expect
@@ -88,6 +92,24 @@ def test_another_model_begins_anew():
     given.is_for_loaded = True
     given.begin_loading()
     assert not given.values
+
+
+def test_what_the_page_shows_is_not_written_over():
+    """It is asked for twice a second, and a person may be typing."""
+
+    def load(name: str, report: Report) -> Janus:
+        raise AssertionError
+
+    draw: Any = SimpleNamespace(guidance="guidance", temperature="temperature")
+    ask: Any = None
+    request: Any = SimpleNamespace(query_params={"temperature": "0.5"})
+    with gr.Blocks():
+        opening = Opening(draw, ask, ModelLoader(load, Loading("some/folder")))
+    given = Given()
+    assert opening.of_model({}, given, request) == {"temperature": 0.5}
+    assert opening.of_model({}, given, request) == {}
+    given.set({"guidance": 3})
+    assert opening.of_model({"some/folder": {"guidance": 4}}, given, request) == {}
 
 
 def drawn_when_loaded(page: Page, go: Event) -> dict:

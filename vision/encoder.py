@@ -21,10 +21,7 @@ class VisionEncoder(nn.Module):
         super().__init__()
         self.config = config
         self.embeddings = PatchEmbeddings(config)
-        self.encoder = nn.Module()
-        self.encoder.layers = nn.ModuleList(
-            EncoderLayer(config) for _ in range(config.num_hidden_layers)
-        )
+        self.encoder = EncoderLayers(config)
         self.post_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
     def forward(self, pixels_BCSS: Tensor) -> Tensor:
@@ -35,10 +32,7 @@ class VisionEncoder(nn.Module):
                 f"expected pixels of shape [B, {', '.join(map(str, expected))}], "
                 f"got {list(pixels_BCSS.shape)}"
             )
-        hidden_BND = self.embeddings(pixels_BCSS)
-        for layer in self.encoder.layers:  # pyright: ignore[reportGeneralTypeIssues]
-            hidden_BND = layer(hidden_BND)
-        return self.post_layernorm(hidden_BND)
+        return self.post_layernorm(self.encoder(self.embeddings(pixels_BCSS)))
 
 
 class PatchEmbeddings(nn.Module):
@@ -53,6 +47,17 @@ class PatchEmbeddings(nn.Module):
         pixels_BCSS = pixels_BCSS.to(self.patch_embedding.weight.dtype)
         patches_BND = self.patch_embedding(pixels_BCSS).flatten(2).transpose(1, 2)
         return patches_BND + self.position_embedding.weight
+
+
+class EncoderLayers(nn.Module):
+    def __init__(self, config: VisionConfig) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.num_hidden_layers))
+
+    def forward(self, hidden_BND: Tensor) -> Tensor:
+        for layer in self.layers:
+            hidden_BND = layer(hidden_BND)
+        return hidden_BND
 
 
 class EncoderLayer(nn.Module):

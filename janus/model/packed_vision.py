@@ -1,8 +1,8 @@
 """Layers of the vision encoder whose weights lie as our own kernels for the CPU want them.
 
-A layer of `vision.encoder` goes in, in bfloat16; out comes one that gives the same features, as
-nearly as bfloat16 holds them, and saves the same weights under the same names. It cannot be
-trained. Each product is rounded once, after its GELU or residual.
+`vision.encoder` in bfloat16 goes in; what comes out gives the same features, as nearly as bfloat16
+holds them, and saves the same weights under the same names. It cannot be trained. All layers are
+one call; each product is rounded once, after its GELU or residual.
 """
 
 # B pictures, N patches, K inputs, C outputs, D width
@@ -15,7 +15,10 @@ from torch import Tensor, nn
 
 from janus.model.linear import join
 from janus.model.native import pictures
+from janus.model.native.pictures import SIDE, Kind, Step, Steps
 from vision.encoder import EncoderLayer, VisionEncoder
+
+HIDDEN, NARROW, WIDE = range(3)  # the buffers of a `Step`: of width D, D and more
 
 
 class PackedProduct(nn.Module):
@@ -32,6 +35,10 @@ class PackedProduct(nn.Module):
     def num_weights(self) -> int:
         return self.packed.numel() + self.bias_C.numel()
 
+    def step(self, kind: Kind, source: int, target: int) -> Step:
+        inputs, outputs = self.packed.shape[1] * SIDE, len(self.bias_C)
+        return Step(kind, source, target, inputs, outputs, self.packed, self.bias_C)
+
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         """Beside this module, where the layers were."""
         folder = prefix.removesuffix(".").rpartition(".")[0]
@@ -42,8 +49,8 @@ class PackedProduct(nn.Module):
             destination[f"{folder}.{name}.bias"] = bias
 
 
-class PackedEncoderLayer(nn.Module):
-    """Takes the place of `EncoderLayer`: [B, N, D] -> [B, N, D]."""
+class PackedLayer(nn.Module):
+    """The weights of one `EncoderLayer`, under its names."""
 
     def __init__(self, layer: EncoderLayer) -> None:
         super().__init__()
@@ -56,16 +63,18 @@ class PackedEncoderLayer(nn.Module):
         )
         self.mlp = EncoderPart(_product(mlp, "fc1"), _product(mlp, "fc2"))
 
-    def forward(self, hidden_BND: Tensor) -> Tensor:
-        hidden_BND, num_patches = hidden_BND.contiguous(), hidden_BND.shape[1]
-        qkv, out, inner, outer = *self.self_attn.products(), *self.mlp.products()
-        squares = _normalize(hidden_BND, self.layer_norm1)
-        qkv_BNC = pictures.multiply(squares, *qkv, num_patches)
-        squares = pictures.attend(qkv_BNC, self.num_heads)
-        hidden_BND = pictures.multiply(squares, *out, num_patches, residual_BNC=hidden_BND)
-        squares = _normalize(hidden_BND, self.layer_norm2)
-        squares = pictures.multiply_gelu(squares, *inner, num_patches)
-        return pictures.multiply(squares, *outer, num_patches, residual_BNC=hidden_BND)
+    def steps(self) -> list[Step]:
+        """One after the other."""
+        attention, mlp, width = self.self_attn, self.mlp, len(self.self_attn.last.bias_C)
+        return [
+            _norm(self.layer_norm1),
+            attention.first.step(Kind.PRODUCT, NARROW, WIDE),
+            Step(Kind.ATTENTION, WIDE, NARROW, 3 * width, width, heads=self.num_heads),
+            attention.last.step(Kind.SUM, NARROW, HIDDEN),
+            _norm(self.layer_norm2),
+            mlp.first.step(Kind.GELU, NARROW, WIDE),
+            mlp.last.step(Kind.SUM, WIDE, HIDDEN),
+        ]
 
 
 class EncoderPart(nn.Module):
@@ -75,8 +84,17 @@ class EncoderPart(nn.Module):
         super().__init__()
         self.first, self.last = first, last
 
-    def products(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        return (self.first.packed, self.first.bias_C), (self.last.packed, self.last.bias_C)
+
+class PackedLayers(nn.Module):
+    """Takes the place of `EncoderLayers`: all of them in one call, [B, N, D] -> [B, N, D]."""
+
+    def __init__(self, layers: nn.ModuleList) -> None:
+        super().__init__()
+        self.layers = layers
+        self._steps = Steps([step for layer in layers for step in layer.steps()])
+
+    def forward(self, hidden_BND: Tensor) -> Tensor:
+        return self._steps.run(hidden_BND)
 
 
 def suits(encoder: VisionEncoder) -> bool:
@@ -90,11 +108,13 @@ def suits(encoder: VisionEncoder) -> bool:
 
 def pack_vision(encoder: nn.Module) -> None:
     """Packs all layers of a `VisionEncoder` that `suits`, in place and one after the other."""
-    layers = encoder.get_submodule("encoder.layers")
-    assert isinstance(layers, nn.ModuleList)
+    assert isinstance(encoder, VisionEncoder)
+    if isinstance(encoder.encoder, PackedLayers):
+        return
+    layers = encoder.encoder.layers
     for i, layer in enumerate(layers):
-        if isinstance(layer, EncoderLayer):
-            layers[i] = PackedEncoderLayer(layer)
+        layers[i] = PackedLayer(layer)
+    encoder.encoder = PackedLayers(layers)
 
 
 def pack_vision_when_it_sees(encoder: VisionEncoder) -> None:
@@ -106,5 +126,7 @@ def _product(module: nn.Module, *names: str) -> PackedProduct:
     return PackedProduct({name: getattr(module, name) for name in names})
 
 
-def _normalize(x_BND: Tensor, norm: nn.LayerNorm) -> Tensor:
-    return pictures.normalize(x_BND, norm.weight, norm.bias, norm.eps)
+def _norm(norm: nn.LayerNorm) -> Step:
+    (width,) = norm.normalized_shape
+    weight_D, bias_D = norm.weight.detach(), norm.bias.detach()
+    return Step(Kind.NORM, HIDDEN, NARROW, width, width, weight_D, bias_D, epsilon=norm.eps)

@@ -1,46 +1,126 @@
-"""Products, norms and attention of whole pictures in bfloat16, for a vision transformer.
+"""A vision transformer of bfloat16 in one call: products, norms and attention of whole pictures.
 
 What is multiplied lies in squares of 32 by 32 numbers, as AMX reads them; without AMX, AVX-512 does
 the same. A picture's numbers do not depend on the pictures beside it, to the bit.
 """
 
-# B pictures, N patches, K inputs, C outputs, D width, H heads, d width of a head
+# B pictures, N patches, K inputs, C outputs, D width
 # R = N / 32 and S = K / 32, both rounded up: rows and columns of squares
 
 import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from janus.model.native.build import has_tiles, library
 
 SIDE = 32
+NUM_BUFFERS = 3
 
 
-class _Product(ctypes.Structure):
+class Kind(IntEnum):
+    """What a step does: see `pictures.h`."""
+
+    NORM = 0
+    PRODUCT = 1
+    SUM = 2
+    GELU = 3
+    ATTENTION = 4
+
+
+class _Step(ctypes.Structure):
     _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("left", "right", "bias", "residual", "out")),
-        *((name, ctypes.c_int64) for name in ("pictures", "rows", "depth", "columns")),
-        *((name, ctypes.c_int) for name in ("has_gelu", "has_tiles", "threads")),
+        *((name, ctypes.c_void_p) for name in ("weight", "bias")),
+        *((name, ctypes.c_int64) for name in ("inputs", "outputs", "heads")),
+        ("epsilon", ctypes.c_float),
+        *((name, ctypes.c_int) for name in ("kind", "from", "to")),
     )
 
 
-class _Attention(ctypes.Structure):
+class _Pictures(ctypes.Structure):
     _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("qkv", "out")),
-        *((name, ctypes.c_int64) for name in ("pictures", "rows", "heads", "width")),
-        ("scale", ctypes.c_float),
+        ("steps", ctypes.c_void_p),
+        ("buffers", ctypes.c_void_p * NUM_BUFFERS),
+        ("scratch", ctypes.c_void_p),
+        *((name, ctypes.c_int64) for name in ("num_steps", "pictures", "rows", "room")),
         *((name, ctypes.c_int) for name in ("has_tiles", "threads")),
     )
 
 
-class _Norm(ctypes.Structure):
-    _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("x", "weight", "bias", "out")),
-        *((name, ctypes.c_int64) for name in ("pictures", "rows", "width")),
-        ("epsilon", ctypes.c_float),
-        ("threads", ctypes.c_int),
-    )
+@dataclass(frozen=True, slots=True)
+class Step:
+    """From one of the buffers to another; the first has what goes in."""
+
+    kind: Kind
+    source: int
+    target: int
+    inputs: int
+    outputs: int
+    weight: Tensor | None = None  # of a norm, or packed
+    bias: Tensor | None = None
+    heads: int = 0
+    epsilon: float = 0
+
+    def widths_of(self, buffer: int) -> list[int]:
+        """What it needs of it."""
+        ends = (self.source, self.inputs), (self.target, self.outputs)
+        return [width for end, width in ends if end == buffer]
+
+    @property
+    def struct(self) -> _Step:
+        weight, bias = (None if x is None else x.data_ptr() for x in (self.weight, self.bias))
+        sizes = self.inputs, self.outputs, self.heads
+        return _Step(weight, bias, *sizes, self.epsilon, self.kind, self.source, self.target)
+
+
+class Steps:
+    """What is done to pictures, one step after the other."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self.steps = tuple(steps)  # the structures below point into them
+        self._structs = (_Step * len(self.steps))(*(step.struct for step in self.steps))
+        self._widths = [
+            max((width for step in steps for width in step.widths_of(buffer)), default=0)
+            for buffer in range(NUM_BUFFERS)
+        ]
+
+    @torch.inference_mode()
+    def run(self, x_BND: Tensor) -> Tensor:
+        """Rows of pictures in bfloat16 -> what the last step leaves of them, [B, N, C]."""
+        kernels, (num_pictures, num_rows, width) = library(), x_BND.shape
+        assert kernels is not None
+        num_lines, num_threads = -(-num_rows // SIDE), torch.get_num_threads()
+        buffers = [
+            x_BND.new_empty(num_pictures * num_lines * SIDE * width) for width in self._widths
+        ]
+        squares = (num_pictures, num_lines, -1, SIDE, SIDE)
+        padded = F.pad(x_BND, (0, 0, 0, num_lines * SIDE - num_rows))
+        buffers[0][: padded.numel()].view(squares).transpose(2, 3).copy_(
+            padded.view(num_pictures, num_lines, SIDE, -1, SIDE)
+        )
+        job = _Pictures(
+            ctypes.addressof(self._structs),
+            (ctypes.c_void_p * NUM_BUFFERS)(*(buffer.data_ptr() for buffer in buffers)),
+            None,
+            len(self.steps),
+            num_pictures,
+            num_rows,
+            0,
+            has_tiles(),
+            num_threads,
+        )
+        job.room = kernels.janus_room_for_pictures(ctypes.byref(job))
+        scratch = torch.empty(num_threads * job.room, dtype=torch.uint8)
+        job.scratch = scratch.data_ptr()
+        kernels.janus_run_pictures(ctypes.byref(job))
+        last = self.steps[-1]
+        used = num_pictures * num_lines * SIDE * last.outputs
+        out = buffers[last.target][:used].view(squares).transpose(2, 3)
+        return out.flatten(3).flatten(1, 2)[:, :num_rows]
 
 
 def suits(*widths: int) -> bool:
@@ -57,87 +137,3 @@ def pack(weight_CK: Tensor) -> Tensor:
 def unpack(packed: Tensor) -> Tensor:
     """What `pack` was given."""
     return packed.permute(0, 2, 4, 1, 3, 5).flatten(0, 2).flatten(1)
-
-
-def normalize(x_BND: Tensor, weight_D: Tensor, bias_D: Tensor, epsilon: float) -> Tensor:
-    """Layer norm, in squares [B, R, S, 32, 32]."""
-    x_BND = x_BND.contiguous()
-    num_pictures, num_rows, width = x_BND.shape
-    out = _squares(x_BND, num_pictures, num_rows, width)
-    pointers = (x.data_ptr() for x in (x_BND, weight_D, bias_D, out))
-    _call("normalize", _Norm(*pointers, *x_BND.shape, epsilon, torch.get_num_threads()))
-    return out
-
-
-def multiply(
-    squares: Tensor,
-    packed: Tensor,
-    bias_C: Tensor,
-    num_rows: int,
-    *,
-    residual_BNC: Tensor | None = None,
-) -> Tensor:
-    """A linear layer of `num_rows` rows of each picture -> [B, N, C]."""
-    out = squares.new_empty(len(squares), num_rows, len(bias_C))
-    return _multiply(squares, packed, bias_C, num_rows, residual_BNC, out, has_gelu=False)
-
-
-def multiply_gelu(squares: Tensor, packed: Tensor, bias_C: Tensor, num_rows: int) -> Tensor:
-    """The exact GELU of a linear layer, in squares again."""
-    out = _squares(squares, len(squares), num_rows, len(bias_C))
-    return _multiply(squares, packed, bias_C, num_rows, None, out, has_gelu=True)
-
-
-def attend(qkv_BND: Tensor, num_heads: int) -> Tensor:
-    """Softmax attention of each patch to all of its picture, in squares; D = 3 * H * d."""
-    num_pictures, num_rows, width = qkv_BND.shape
-    head_width = width // num_heads // 3
-    out = _squares(qkv_BND, num_pictures, num_rows, width // 3)
-    job = _Attention(
-        qkv_BND.data_ptr(),
-        out.data_ptr(),
-        num_pictures,
-        num_rows,
-        num_heads,
-        head_width,
-        head_width**-0.5,
-        has_tiles(),
-        torch.get_num_threads(),
-    )
-    _call("attend", job)
-    return out
-
-
-def _squares(like: Tensor, num_pictures: int, num_rows: int, num_columns: int) -> Tensor:
-    shape = (num_pictures, -(-num_rows // SIDE), num_columns // SIDE, SIDE, SIDE)
-    return like.new_empty(shape)
-
-
-def _multiply(
-    squares: Tensor,
-    packed: Tensor,
-    bias_C: Tensor,
-    num_rows: int,
-    residual_BNC: Tensor | None,
-    out: Tensor,
-    *,
-    has_gelu: bool,
-) -> Tensor:
-    job = _Product(
-        *(x.data_ptr() for x in (squares, packed, bias_C)),
-        None if residual_BNC is None else residual_BNC.data_ptr(),
-        out.data_ptr(),
-        len(squares),
-        num_rows,
-        squares.shape[2] * SIDE,
-        len(bias_C),
-        has_gelu,
-        has_tiles(),
-        torch.get_num_threads(),
-    )
-    _call("multiply", job)
-    return out
-
-
-def _call(name: str, job: ctypes.Structure) -> None:
-    getattr(library(), f"janus_{name}_pictures")(ctypes.byref(job))

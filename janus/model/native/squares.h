@@ -18,19 +18,8 @@ INLINE int64_t squares(int64_t numbers) { return (numbers + SIDE - 1) / SIDE; }
 
 INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-static void take_tiles(int has_tiles) {
-    const int64_t lines[8] = {16, 16, 16, 16, 16, 16, 16, 16};
-    if (has_tiles) set_up_tiles(lines);
-}
-
-static void leave_tiles(int has_tiles) {
-    if (has_tiles) _tile_release();
-}
-
-/* sum += left @ right, over `steps` squares; sum: 32 by 32 float32, which begin at zero if `fresh`.
- */
-static void add_tiles(const uint16_t *left, const uint16_t *right, int64_t steps, float *sum,
-                      int fresh) {
+/* The 32 by 32 sums in float32 that the first four tiles hold; they begin at zero if `fresh`. */
+INLINE void take_sums(const float *sums, int fresh) {
     const int line = SIDE * sizeof(float);
     __asm__ volatile("" : : : "memory"); /* gcc does not see what tiles read */
     if (fresh) {
@@ -39,38 +28,44 @@ static void add_tiles(const uint16_t *left, const uint16_t *right, int64_t steps
         _tile_zero(2);
         _tile_zero(3);
     } else {
-        _tile_loadd(0, sum, line);
-        _tile_loadd(1, sum + 16, line);
-        _tile_loadd(2, sum + SQUARE / 2, line);
-        _tile_loadd(3, sum + SQUARE / 2 + 16, line);
+        _tile_loadd(0, sums, line);
+        _tile_loadd(1, sums + 16, line);
+        _tile_loadd(2, sums + SQUARE / 2, line);
+        _tile_loadd(3, sums + SQUARE / 2 + 16, line);
     }
-    for (int64_t k = 0; k < steps; k++, left += SQUARE, right += SQUARE) {
-        _tile_loadd(4, left, 64);
-        _tile_loadd(6, right, 64);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_loadd(7, right + SQUARE / 2, 64);
-        _tile_dpbf16ps(1, 4, 7);
-        _tile_loadd(5, left + SQUARE / 2, 64);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
-    }
-    _tile_stored(0, sum, line);
-    _tile_stored(1, sum + 16, line);
-    _tile_stored(2, sum + SQUARE / 2, line);
-    _tile_stored(3, sum + SQUARE / 2 + 16, line);
+}
+
+/* What is on the right is not kept in the L1 cache: it is larger. */
+INLINE void add_square(const uint16_t *left, const uint16_t *right) {
+    _tile_loadd(4, left, 64);
+    _tile_stream_loadd(6, right, 64);
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_stream_loadd(7, right + SQUARE / 2, 64);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_loadd(5, left + SQUARE / 2, 64);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+}
+
+INLINE void keep_sums(float *sums) {
+    const int line = SIDE * sizeof(float);
+    _tile_stored(0, sums, line);
+    _tile_stored(1, sums + 16, line);
+    _tile_stored(2, sums + SQUARE / 2, line);
+    _tile_stored(3, sums + SQUARE / 2 + 16, line);
     __asm__ volatile("" : : : "memory");
 }
 
-/* The same without tiles, eight rows at a time. */
-static void add_registers(const uint16_t *left, const uint16_t *right, int64_t steps, float *sum,
-                          int fresh) {
+/* sums += left @ right, over `squares` of them, without tiles: eight rows at a time. */
+INLINE void add_registers(const uint16_t *left, const uint16_t *right, int64_t squares,
+                          float *sums, int fresh) {
     for (int row = 0; row < SIDE; row += 8) {
         __m512 y[8][2];
         for (int r = 0; r < 8; r++)
             for (int h = 0; h < 2; h++)
                 y[r][h] = fresh ? _mm512_setzero_ps()
-                                : _mm512_loadu_ps(sum + (row + r) * SIDE + 16 * h);
-        for (int64_t k = 0; k < steps; k++)
+                                : _mm512_loadu_ps(sums + (row + r) * SIDE + 16 * h);
+        for (int64_t k = 0; k < squares; k++)
             for (int pair = 0; pair < 16; pair++) {
                 const uint16_t *x = left + k * SQUARE + row * SIDE + 2 * pair;
                 const uint16_t *w = right + k * SQUARE + pair * SIDE;
@@ -86,13 +81,8 @@ static void add_registers(const uint16_t *left, const uint16_t *right, int64_t s
             }
         for (int r = 0; r < 8; r++)
             for (int h = 0; h < 2; h++)
-                _mm512_storeu_ps(sum + (row + r) * SIDE + 16 * h, y[r][h]);
+                _mm512_storeu_ps(sums + (row + r) * SIDE + 16 * h, y[r][h]);
     }
-}
-
-INLINE void add_product(const uint16_t *left, const uint16_t *right, int64_t steps, float *sum,
-                        int fresh, int has_tiles) {
-    (has_tiles ? add_tiles : add_registers)(left, right, steps, sum, fresh);
 }
 
 /* Thirty-two numbers as a line of a square. */

@@ -49,12 +49,12 @@ INLINE __m512 power_of_two(__m512 x) {
     return _mm512_scalef_ps(y, whole);
 }
 
-/* The same for what is rounded to bfloat16 next, by the nearest cubic between -1/2 and 1/2: four
+/* The same for what is rounded to bfloat16 next, by the nearest cubic between 0 and 1: four
  * digits. */
 INLINE __m512 short_power_of_two(__m512 x) {
-    const float series[] = {5.5171670e-2f, 2.4261113e-1f, 6.9326099e-1f, 9.9992807e-1f};
-    __m512 whole = _mm512_roundscale_ps(x, 0), fraction = _mm512_sub_ps(x, whole);
+    const float series[] = {7.8024521e-2f, 2.2606716e-1f, 6.9583354e-1f, 9.9992522e-1f};
+    __m512 fraction = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
     __m512 y = _mm512_set1_ps(series[0]);
     for (int i = 1; i < 4; i++) y = _mm512_fmadd_ps(y, fraction, _mm512_set1_ps(series[i]));
-    return _mm512_scalef_ps(y, whole);
+    return _mm512_scalef_ps(y, x); /* takes the whole part */
 }

@@ -47,118 +47,135 @@ static void lay_out_values(const uint16_t *from, int64_t rows, uint16_t *to) {
 
 /* A head of a picture; its squares of keys and values follow each other as products need them. */
 typedef struct {
-    int64_t length, panels; /* patches, and squares side by side */
-    uint16_t *keys, *values, *weights;
-    float *scores, *sums, scale;
-    int has_tiles;
+    int64_t length, lines, panels; /* patches, and squares one below and beside the other */
+    uint16_t *keys, *values;
+    float *scores; /* [lines, 32, 32] */
+    uint16_t *weights;
+    float *sums, scale; /* in powers of two */
 } Head;
 
-static void add_product(const uint16_t *left, const uint16_t *right, int64_t steps, float *sums,
-                        int has_tiles) {
-    if (!has_tiles) {
-        add_registers(left, right, steps, sums, 1);
-        return;
-    }
-    take_sums(sums, 1);
-    for (int64_t k = 0; k < steps; k++) add_square(left + k * SQUARE, right + k * SQUARE);
-    keep_sums(sums);
+INLINE float *scores_at(const Head *head, int64_t line, int64_t row) {
+    return head->scores + line * SQUARE + row * SIDE;
 }
 
-INLINE __mmask16 seen(int64_t place, int64_t length) {
-    return length - place >= 16 ? 0xffff : length <= place ? 0 : (1 << (length - place)) - 1;
+/* Keys that no picture has get no weight. */
+static void hide_rest(const Head *head) {
+    const int64_t line = head->length / SIDE, rest = head->length % SIDE;
+    for (int64_t row = 0; rest && row < SIDE; row++)
+        for (int64_t i = rest; i < SIDE; i++) scores_at(head, line, row)[i] = -INFINITY;
 }
 
-/* Raises the largest scores of thirty-two queries to those of thirty-two more keys. */
-static void raise_tops(const float *scores, int64_t length, __m512 *top) {
-    const __mmask16 first = seen(0, length), second = seen(16, length);
-    for (int r = 0; r < SIDE; r++, scores += SIDE) {
-        top[r] = _mm512_mask_max_ps(top[r], first, top[r], _mm512_loadu_ps(scores));
-        top[r] = _mm512_mask_max_ps(top[r], second, top[r], _mm512_loadu_ps(scores + 16));
-    }
+INLINE void raise_tops(const Head *head, int64_t line, int64_t row, __m512 *tops) {
+    const float *scores = scores_at(head, line, row);
+    tops[0] = _mm512_max_ps(tops[0], _mm512_loadu_ps(scores));
+    tops[1] = _mm512_max_ps(tops[1], _mm512_loadu_ps(scores + 16));
 }
 
-/* weights = 2 ** (factor * scores - top), which are added to the totals. */
-static void soften(const float *scores, int64_t length, float factor, const __m512 *top,
-                   uint16_t *weights, __m512 *total) {
-    const __mmask16 first = seen(0, length), second = seen(16, length);
-    const __m512 factors = _mm512_set1_ps(factor);
-    for (int r = 0; r < SIDE; r++, scores += SIDE) {
-        __m512 x = _mm512_fmsub_ps(_mm512_loadu_ps(scores), factors, top[r]);
-        __m512 y = _mm512_fmsub_ps(_mm512_loadu_ps(scores + 16), factors, top[r]);
-        x = _mm512_maskz_mov_ps(first, short_power_of_two(x));
-        y = _mm512_maskz_mov_ps(second, short_power_of_two(y));
-        total[r] = _mm512_add_ps(total[r], _mm512_add_ps(x, y));
-        store_line(weights + r * SIDE, x, y);
+/* weights = 2 ** (scale * (scores - the row's largest)), and their sums. A row's largest is found
+ * beside the weights of the row before: by itself, it is a chain that everything waits for. */
+static void soften(const Head *head, __m512 *sums) {
+    const __m512 scale = _mm512_set1_ps(head->scale), none = _mm512_set1_ps(-INFINITY);
+    __m512 tops[2] = {none, none};
+    for (int64_t i = 0; i < head->lines; i++) raise_tops(head, i, 0, tops);
+    for (int64_t row = 0; row < SIDE; row++) {
+        const __m512 top = _mm512_max_ps(tops[0], tops[1]);
+        const __m512 scaled = _mm512_set1_ps(_mm512_reduce_max_ps(top) * head->scale);
+        __m512 total[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+        tops[0] = tops[1] = none;
+        for (int64_t i = 0; i < head->lines; i++) {
+            const float *scores = scores_at(head, i, row);
+            __m512 x = _mm512_fmsub_ps(_mm512_loadu_ps(scores), scale, scaled);
+            __m512 y = _mm512_fmsub_ps(_mm512_loadu_ps(scores + 16), scale, scaled);
+            raise_tops(head, i, least(row + 1, SIDE - 1), tops);
+            x = short_power_of_two(x);
+            y = short_power_of_two(y);
+            total[0] = _mm512_add_ps(total[0], x);
+            total[1] = _mm512_add_ps(total[1], y);
+            store_line(head->weights + i * SQUARE + row * SIDE, x, y);
+        }
+        sums[row] = _mm512_add_ps(total[0], total[1]);
     }
 }
 
 /* Thirty-two queries. */
-static void attend_line(const Head *head, const uint16_t *queries, uint16_t *out) {
-    const int64_t lines = squares(head->length), panels = head->panels;
-    const float factor = head->scale * 1.44269504f;
-    __m512 top[SIDE], total[SIDE];
-    for (int r = 0; r < SIDE; r++)
-        top[r] = _mm512_set1_ps(-INFINITY), total[r] = _mm512_setzero_ps();
+INLINE void attend_line(const Head *head, const uint16_t *queries, uint16_t *out,
+                        const int has_tiles) {
+    const int64_t lines = head->lines, panels = head->panels;
     for (int64_t i = 0; i < lines; i++) {
-        float *scores = head->scores + i * SQUARE;
-        add_product(queries, head->keys + i * panels * SQUARE, panels, scores, head->has_tiles);
-        raise_tops(scores, head->length - i * SIDE, top);
+        float *scores = scores_at(head, i, 0);
+        take_sums(scores, 1, has_tiles);
+        for (int64_t p = 0; p < panels; p++)
+            add_square(queries + p * SQUARE, head->keys + (i * panels + p) * SQUARE, scores,
+                       has_tiles);
+        keep_sums(scores, has_tiles);
     }
-    for (int r = 0; r < SIDE; r++) top[r] = _mm512_set1_ps(_mm512_reduce_max_ps(top[r]) * factor);
-    for (int64_t i = 0; i < lines; i++)
-        soften(head->scores + i * SQUARE, head->length - i * SIDE, factor, top,
-               head->weights + i * SQUARE, total);
-    for (int r = 0; r < SIDE; r++) total[r] = _mm512_set1_ps(1 / _mm512_reduce_add_ps(total[r]));
+    hide_rest(head);
+    __m512 factors[SIDE];
+    soften(head, factors);
+    for (int64_t row = 0; row < SIDE; row++)
+        factors[row] = _mm512_set1_ps(1 / _mm512_reduce_add_ps(factors[row]));
     for (int64_t p = 0; p < panels; p++, out += SQUARE) {
-        const float *sums = head->sums;
-        add_product(head->weights, head->values + p * lines * SQUARE, lines, head->sums,
-                    head->has_tiles);
-        for (int64_t r = 0; r < SIDE; r++, sums += SIDE) {
-            __m512 first = _mm512_mul_ps(_mm512_loadu_ps(sums), total[r]);
-            __m512 second = _mm512_mul_ps(_mm512_loadu_ps(sums + 16), total[r]);
-            store_line(out + r * SIDE, first, second);
+        const uint16_t *values = head->values + p * lines * SQUARE;
+        take_sums(head->sums, 1, has_tiles);
+        for (int64_t i = 0; i < lines; i++)
+            add_square(head->weights + i * SQUARE, values + i * SQUARE, head->sums, has_tiles);
+        keep_sums(head->sums, has_tiles);
+        for (int64_t row = 0; row < SIDE; row++) {
+            __m512 first = _mm512_loadu_ps(head->sums + row * SIDE);
+            __m512 second = _mm512_loadu_ps(head->sums + row * SIDE + 16);
+            store_line(out + row * SIDE, _mm512_mul_ps(first, factors[row]),
+                       _mm512_mul_ps(second, factors[row]));
         }
     }
 }
 
-/* `from`: the queries of the first line. */
-static void attend_head(const Head *head, const uint16_t *from, int64_t heads, uint16_t *out) {
-    const int64_t lines = squares(head->length), panels = head->panels;
-    const int64_t whole = heads * panels * SQUARE;
-    for (int64_t i = 0; i < lines; i++)
-        for (int64_t p = 0; p < panels; p++) {
-            const uint16_t *keys = from + 3 * i * whole + whole + p * SQUARE;
+static void attend_in_tiles(const Head *head, const uint16_t *queries, uint16_t *out) {
+    attend_line(head, queries, out, 1);
+}
+
+static void attend_in_registers(const Head *head, const uint16_t *queries, uint16_t *out) {
+    attend_line(head, queries, out, 0);
+}
+
+/* `from`: the queries of the first line; `whole` numbers are as many for all heads. */
+static void lay_out(const Head *head, const uint16_t *from, int64_t whole) {
+    for (int64_t i = 0; i < head->lines; i++)
+        for (int64_t p = 0; p < head->panels; p++) {
+            const uint16_t *keys = from + (3 * i + 1) * whole + p * SQUARE;
             const int64_t rows = head->length - i * SIDE;
-            lay_out_keys(keys, rows, head->keys + (i * panels + p) * SQUARE);
-            lay_out_values(keys + whole, rows, head->values + (p * lines + i) * SQUARE);
+            lay_out_keys(keys, rows, head->keys + (i * head->panels + p) * SQUARE);
+            lay_out_values(keys + whole, rows, head->values + (p * head->lines + i) * SQUARE);
         }
-    for (int64_t i = 0; i < lines; i++) attend_line(head, from + 3 * i * whole, out + i * whole);
 }
 
 int64_t room_to_attend(const Pictures *job, const PictureStep *step) {
-    const int64_t lines = squares(job->rows), panels = step->outputs / step->heads / SIDE;
-    const int64_t halves = 2 * lines * panels + lines, singles = lines + 1;
-    return (halves * sizeof(uint16_t) + singles * sizeof(float)) * SQUARE;
+    const int64_t panels = step->outputs / step->heads / SIDE;
+    const int64_t lines = squares(job->rows), halves = 2 * lines * panels + lines;
+    return (halves * sizeof(uint16_t) + (lines + 1) * sizeof(float)) * SQUARE;
 }
 
 void attend_pictures_shared(const Pictures *job, const PictureStep *step, float *scratch) {
-    const int64_t lines = squares(job->rows), heads = step->heads;
-    const int64_t width = step->outputs / heads, panels = width / SIDE;
+    const int64_t lines = squares(job->rows), width = step->outputs / step->heads;
+    const int64_t panels = width / SIDE, whole = step->outputs * SIDE;
     uint16_t *halves = (uint16_t *)(scratch + (lines + 1) * SQUARE);
     const Head head = {.length = job->rows,
+                       .lines = lines,
                        .panels = panels,
                        .keys = halves,
                        .values = halves + lines * panels * SQUARE,
                        .weights = halves + 2 * lines * panels * SQUARE,
                        .scores = scratch,
                        .sums = scratch + lines * SQUARE,
-                       .scale = 1 / sqrtf(width),
-                       .has_tiles = job->has_tiles};
+                       .scale = 1.44269504f / sqrtf(width)};
 #pragma omp for collapse(2) schedule(dynamic)
     for (int64_t picture = 0; picture < job->pictures; picture++)
-        for (int64_t h = 0; h < heads; h++) {
-            const int64_t column = h * panels * SQUARE, line = picture * lines * SIDE;
-            attend_head(&head, job->buffers[step->from] + line * step->inputs + column, heads,
-                        job->buffers[step->to] + line * step->outputs + column);
+        for (int64_t h = 0; h < step->heads; h++) {
+            const int64_t line = picture * lines * whole, column = h * panels * SQUARE;
+            const uint16_t *from = job->buffers[step->from] + 3 * line + column;
+            uint16_t *to = job->buffers[step->to] + line + column;
+            lay_out(&head, from, whole);
+            for (int64_t i = 0; i < lines; i++)
+                (job->has_tiles ? attend_in_tiles : attend_in_registers)(
+                    &head, from + 3 * i * whole, to + i * whole);
         }
 }

@@ -8,12 +8,17 @@
 #define PANELS 8 /* squares side by side on the right, in L2 */
 #define DEEP 32  /* squares of a sum for which those stay there */
 
-/* A square of sums that is there, and what becomes of it. */
+INLINE int64_t groups(const PictureStep *step) {
+    return (step->outputs / SIDE + PANELS - 1) / PANELS;
+}
+
+/* A square of sums that is there, and what becomes of its rows. */
 typedef struct {
     const float *sums;
     const uint16_t *bias;
     uint16_t *to;
     int kind;
+    int64_t rows;
 } Ready;
 
 /* x * (1 + erf(x / sqrt 2)) / 2 for what is rounded to bfloat16 next, the tail by formula 7.1.26 of
@@ -48,52 +53,114 @@ INLINE void finish_row(const Ready *ready, int64_t row) {
     store_line(to, first, second);
 }
 
-static void finish(Ready *ready) {
-    if (ready->sums)
-        for (int64_t row = 0; row < SIDE; row++) finish_row(ready, row);
-    ready->sums = NULL;
+static void finish(const Ready *ready) {
+    for (int64_t row = 0; row < ready->rows; row++) finish_row(ready, row);
+}
+
+/* What will be needed, and is asked for meanwhile, a few lines of 64 bytes with each square. */
+typedef struct {
+    const uint16_t *left, *right;
+    int64_t left_lines, right_lines;
+} Ahead;
+
+INLINE void ask(const Ahead *ahead, int64_t k) {
+    const uint16_t *left = ahead->left + k * ahead->left_lines * SIDE;
+    const uint16_t *right = ahead->right + k * ahead->right_lines * SIDE;
+    for (int64_t i = 0; i < ahead->left_lines; i++) _mm_prefetch(left + i * SIDE, _MM_HINT_T1);
+    for (int64_t i = 0; i < ahead->right_lines; i++) _mm_prefetch(right + i * SIDE, _MM_HINT_T1);
 }
 
 /* Adds `steps` squares to the sums. What is ready is finished meanwhile: tiles leave the other
  * registers idle. */
-static void add_tiles(const uint16_t *left, const uint16_t *right, int64_t steps, float *sums,
-                      int fresh, Ready *ready) {
-    take_sums(sums, fresh);
-    int64_t row = ready->sums ? 0 : SIDE, rows = (SIDE + steps - 1) / steps;
+INLINE void add_product(const uint16_t *left, const uint16_t *right, int64_t steps, float *sums,
+                        int fresh, const Ready *ready, const Ahead *ahead, const int has_tiles) {
+    const int64_t rows = (ready->rows + steps - 1) / steps;
+    int64_t row = 0;
+    take_sums(sums, fresh, has_tiles);
     for (int64_t k = 0; k < steps; k++) {
-        add_square(left + k * SQUARE, right + k * SQUARE);
-        for (int64_t end = least(SIDE, row + rows); row < end; row++) finish_row(ready, row);
+        add_square(left + k * SQUARE, right + k * SQUARE, sums, has_tiles);
+        ask(ahead, k);
+        for (int64_t end = least(ready->rows, row + rows); row < end; row++)
+            finish_row(ready, row);
     }
-    ready->sums = NULL;
-    keep_sums(sums);
+    keep_sums(sums, has_tiles);
 }
 
-static void add_product(const uint16_t *left, const uint16_t *right, int64_t steps, float *sums,
-                        int fresh, Ready *ready, int has_tiles) {
-    if (has_tiles) {
-        add_tiles(left, right, steps, sums, fresh, ready);
-    } else {
-        finish(ready);
-        add_registers(left, right, steps, sums, fresh);
-    }
+static void add_in_tiles(const uint16_t *left, const uint16_t *right, int64_t steps, float *sums,
+                        int fresh, const Ready *ready, const Ahead *ahead) { add_product(left,right,steps,sums,fresh,ready,ahead,1);}
+static void add_in_registers(const uint16_t *left, const uint16_t *right, int64_t steps, float *sums,
+                        int fresh, const Ready *ready, const Ahead *ahead) { add_product(left,right,steps,sums,fresh,ready,ahead,0);}
+/* At most PANELS side by side and DEEP of each sum. */
+typedef struct {
+    const uint16_t *first;
+    int64_t panels, depth; /* squares from one panel to the next */
+} Weights;
+
+static Weights weights_from(const PictureStep *step, int64_t panel, int64_t part) {
+    const int64_t depth = step->inputs / SIDE, panels = step->outputs / SIDE - panel;
+    return (Weights){step->weight + (panel * depth + part) * SQUARE, least(PANELS, panels), depth};
 }
 
-/* A line of squares of a picture, and `panels` of squares side by side: adds up those from `part`
- * on. */
-static void multiply_line(const Pictures *job, const PictureStep *step, int64_t line, int64_t panel,
-                          int64_t panels, int64_t part, float *sums, Ready *ready) {
-    const int64_t depth = step->inputs / SIDE, end = least(part + DEEP, depth);
-    const uint16_t *left = job->buffers[step->from] + line * depth * SQUARE;
-    uint16_t *to = job->buffers[step->to] + line * step->outputs * SIDE;
-    for (int64_t k = part; k < end; k += STEPS)
-        for (int64_t p = panel; p < panel + panels; p++) {
-            const int64_t steps = least(STEPS, end - k);
-            float *square = sums + (p - panel) * SQUARE;
-            add_product(left + k * SQUARE, step->weight + (p * depth + k) * SQUARE, steps, square,
-                        k == 0, ready, job->has_tiles);
-            if (k + steps == depth)
-                *ready = (Ready){square, step->bias + p * SIDE, to + p * SQUARE, step->kind};
-        }
+/* What a thread needs after those, as far as can be told. */
+static Weights weights_after(const Pictures *job, const PictureStep *step, int64_t panel,
+                             int64_t part) {
+    if (part + DEEP < step->inputs / SIDE) return weights_from(step, panel, part + DEEP);
+    panel += PANELS * job->threads;
+    while (panel >= step->outputs / SIDE) {
+        panel -= groups(step) * PANELS;
+        do
+            if (++step == job->steps + job->num_steps) return (Weights){NULL, 0, 0};
+        while (step->kind == NORM || step->kind == ATTENTION);
+    }
+    return weights_from(step, panel, 0);
+}
+
+/* Lines of squares of a picture. */
+typedef struct {
+    const uint16_t *left, *bias;
+    uint16_t *to;
+    int64_t lines, depth, width;
+    int kind, has_tiles;
+} Piece;
+
+/* In the loop below: the next line's left squares are shared among the panels, and the right ones
+ * that come later among the lines. */
+static Ahead ahead_of(const Piece *piece, const Weights *later, int64_t panels, int64_t line,
+                      int64_t p, int64_t k, int64_t steps) {
+    const int64_t left_lines = 32 / panels, right_lines = (31 + piece->lines) / piece->lines;
+    Ahead ahead = {0};
+    if (line + 1 < piece->lines) {
+        const int64_t place = (line + 1) * piece->depth + k;
+        ahead.left = piece->left + place * SQUARE + p * steps * left_lines * SIDE;
+        ahead.left_lines = left_lines;
+    }
+    if (p < later->panels && line * right_lines < 32) {
+        const int64_t place = p * later->depth + k % DEEP;
+        ahead.right = later->first + place * SQUARE + line * steps * right_lines * SIDE;
+        ahead.right_lines = right_lines;
+    }
+    return ahead;
+}
+
+/* Adds up squares from `part` on. */
+static void multiply_part(const Piece *piece, Weights weights, Weights later, int64_t part,
+                          float *sums, Ready *ready) {
+    const int64_t depth = piece->depth, end = least(part + DEEP, depth);
+    for (int64_t line = 0; line < piece->lines; line++)
+        for (int64_t k = part; k < end; k += STEPS)
+            for (int64_t p = 0; p < weights.panels; p++) {
+                const int64_t steps = least(STEPS, end - k);
+                const Ahead ahead = ahead_of(piece, &later, weights.panels, line, p, k, steps);
+                float *square = sums + ((depth > DEEP ? line * PANELS : 0) + p) * SQUARE;
+                (piece->has_tiles ? add_in_tiles : add_in_registers)(piece->left + (line * depth + k) * SQUARE,
+                            weights.first + (p * depth + k - part) * SQUARE, steps, square, k == 0,
+                            ready, &ahead);
+                ready->rows = 0;
+                if (k + steps == depth)
+                    *ready = (Ready){square, piece->bias + p * SIDE,
+                                     piece->to + (line * piece->width + p) * SQUARE, piece->kind,
+                                     SIDE};
+            }
 }
 
 int64_t room_to_multiply(const Pictures *job, const PictureStep *step) {
@@ -104,20 +171,29 @@ int64_t room_to_multiply(const Pictures *job, const PictureStep *step) {
 /* A sum of more than DEEP squares is added up in parts, each of them for all lines. */
 void multiply_pictures_shared(const Pictures *job, const PictureStep *step, float *scratch) {
     const int64_t depth = step->inputs / SIDE, width = step->outputs / SIDE;
-    const int64_t lines = squares(job->rows), groups = (width + PANELS - 1) / PANELS;
+    const int64_t lines = squares(job->rows), all = job->pictures * groups(step);
     /* Work for all threads, twice, where there are that many lines. */
-    const int64_t pieces = least(lines, 1 + (2 * job->threads - 1) / (job->pictures * groups));
-    const int64_t lines_a_piece = (lines + pieces - 1) / pieces;
+    const int64_t pieces = least(lines, (2 * job->threads + all - 1) / all);
+    const int64_t length = (lines + pieces - 1) / pieces;
 #pragma omp for collapse(3) schedule(dynamic)
     for (int64_t picture = 0; picture < job->pictures; picture++)
         for (int64_t panel = 0; panel < width; panel += PANELS)
-            for (int64_t first = 0; first < lines; first += lines_a_piece) {
-                Ready ready = {NULL};
+            for (int64_t line = 0; line < lines; line += length) {
+                const int64_t place = picture * lines + line;
+                const Piece piece = {
+                    .left = job->buffers[step->from] + place * depth * SQUARE,
+                    .bias = step->bias + panel * SIDE,
+                    .to = job->buffers[step->to] + (place * width + panel) * SQUARE,
+                    .lines = least(length, lines - line),
+                    .depth = depth,
+                    .width = width,
+                    .kind = step->kind,
+                    .has_tiles = job->has_tiles,
+                };
+                Ready ready = {0};
                 for (int64_t part = 0; part < depth; part += DEEP)
-                    for (int64_t i = 0; i < least(lines_a_piece, lines - first); i++)
-                        multiply_line(job, step, picture * lines + first + i, panel,
-                                      least(PANELS, width - panel), part,
-                                      scratch + (depth > DEEP ? i : 0) * PANELS * SQUARE, &ready);
+                    multiply_part(&piece, weights_from(step, panel, part),
+                                  weights_after(job, step, panel, part), part, scratch, &ready);
                 finish(&ready);
             }
 }

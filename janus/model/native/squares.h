@@ -18,11 +18,13 @@ INLINE int64_t squares(int64_t numbers) { return (numbers + SIDE - 1) / SIDE; }
 
 INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* The 32 by 32 sums in float32 that the first four tiles hold; they begin at zero if `fresh`. */
-INLINE void take_sums(const float *sums, int fresh) {
-    const int line = SIDE * sizeof(float);
+/* Sums of 32 by 32 in float32, which begin at zero if `fresh`: the first four tiles hold them. */
+INLINE void take_sums(float *sums, int fresh, int has_tiles) {
+    const int64_t line = SIDE * sizeof(float);
     __asm__ volatile("" : : : "memory"); /* gcc does not see what tiles read */
-    if (fresh) {
+    if (!has_tiles) {
+        if (fresh) memset(sums, 0, SQUARE * sizeof(float));
+    } else if (fresh) {
         _tile_zero(0);
         _tile_zero(1);
         _tile_zero(2);
@@ -35,8 +37,19 @@ INLINE void take_sums(const float *sums, int fresh) {
     }
 }
 
+INLINE void keep_sums(float *sums, int has_tiles) {
+    const int line = SIDE * sizeof(float);
+    if (has_tiles) {
+        _tile_stored(0, sums, line);
+        _tile_stored(1, sums + 16, line);
+        _tile_stored(2, sums + SQUARE / 2, line);
+        _tile_stored(3, sums + SQUARE / 2 + 16, line);
+    }
+    __asm__ volatile("" : : : "memory");
+}
+
 /* What is on the right is not kept in the L1 cache: it is larger. */
-INLINE void add_square(const uint16_t *left, const uint16_t *right) {
+INLINE void add_tiles(const uint16_t *left, const uint16_t *right) {
     _tile_loadd(4, left, 64);
     _tile_stream_loadd(6, right, 64);
     _tile_dpbf16ps(0, 4, 6);
@@ -47,42 +60,36 @@ INLINE void add_square(const uint16_t *left, const uint16_t *right) {
     _tile_dpbf16ps(3, 5, 7);
 }
 
-INLINE void keep_sums(float *sums) {
-    const int line = SIDE * sizeof(float);
-    _tile_stored(0, sums, line);
-    _tile_stored(1, sums + 16, line);
-    _tile_stored(2, sums + SQUARE / 2, line);
-    _tile_stored(3, sums + SQUARE / 2 + 16, line);
-    __asm__ volatile("" : : : "memory");
-}
-
-/* sums += left @ right, over `squares` of them, without tiles: eight rows at a time. */
-INLINE void add_registers(const uint16_t *left, const uint16_t *right, int64_t squares,
-                          float *sums, int fresh) {
-    for (int row = 0; row < SIDE; row += 8) {
+/* Eight rows at a time. */
+static __attribute__((noinline)) void add_registers(const uint16_t *left, const uint16_t *right,
+                                                    float *sums) {
+    for (int row = 0; row < SIDE; row += 8, left += 8 * SIDE, sums += 8 * SIDE) {
         __m512 y[8][2];
         for (int r = 0; r < 8; r++)
-            for (int h = 0; h < 2; h++)
-                y[r][h] = fresh ? _mm512_setzero_ps()
-                                : _mm512_loadu_ps(sums + (row + r) * SIDE + 16 * h);
-        for (int64_t k = 0; k < squares; k++)
-            for (int pair = 0; pair < 16; pair++) {
-                const uint16_t *x = left + k * SQUARE + row * SIDE + 2 * pair;
-                const uint16_t *w = right + k * SQUARE + pair * SIDE;
-                __m512bh first = (__m512bh)_mm512_loadu_si512(w);
-                __m512bh second = (__m512bh)_mm512_loadu_si512(w + SQUARE / 2);
-                for (int r = 0; r < 8; r++) {
-                    int32_t both;
-                    memcpy(&both, x + r * SIDE, 4);
-                    __m512bh inputs = (__m512bh)_mm512_set1_epi32(both);
-                    y[r][0] = _mm512_dpbf16_ps(y[r][0], inputs, first);
-                    y[r][1] = _mm512_dpbf16_ps(y[r][1], inputs, second);
-                }
+            for (int h = 0; h < 2; h++) y[r][h] = _mm512_loadu_ps(sums + r * SIDE + 16 * h);
+        for (int pair = 0; pair < 16; pair++) {
+            const uint16_t *x = left + 2 * pair, *w = right + pair * SIDE;
+            __m512bh first = (__m512bh)_mm512_loadu_si512(w);
+            __m512bh second = (__m512bh)_mm512_loadu_si512(w + SQUARE / 2);
+            for (int r = 0; r < 8; r++) {
+                int32_t both;
+                memcpy(&both, x + r * SIDE, 4);
+                __m512bh inputs = (__m512bh)_mm512_set1_epi32(both);
+                y[r][0] = _mm512_dpbf16_ps(y[r][0], inputs, first);
+                y[r][1] = _mm512_dpbf16_ps(y[r][1], inputs, second);
             }
+        }
         for (int r = 0; r < 8; r++)
-            for (int h = 0; h < 2; h++)
-                _mm512_storeu_ps(sums + (row + r) * SIDE + 16 * h, y[r][h]);
+            for (int h = 0; h < 2; h++) _mm512_storeu_ps(sums + r * SIDE + 16 * h, y[r][h]);
     }
+}
+
+/* sums += left @ right */
+INLINE void add_square(const uint16_t *left, const uint16_t *right, float *sums, int has_tiles) {
+    if (has_tiles)
+        add_tiles(left, right);
+    else
+        add_registers(left, right, sums);
 }
 
 /* Thirty-two numbers as a line of a square. */

@@ -21,7 +21,7 @@ class VisionEncoder(nn.Module):
         super().__init__()
         self.config = config
         self.embeddings = PatchEmbeddings(config)
-        self.encoder = EncoderLayers(config)
+        self.encoder: nn.Module = EncoderLayers(config)
         self.post_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
     def forward(self, pixels_BCSS: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from janus.model.linear import join
 from janus.model.native import pictures
 from janus.model.native.pictures import SIDE, Kind, Step, Steps
-from vision.encoder import EncoderLayer, VisionEncoder
+from vision.encoder import EncoderLayer, EncoderLayers, VisionEncoder
 
 HIDDEN, NARROW, WIDE = range(3)  # the buffers of a `Step`: of width D, D and more
 
@@ -86,12 +86,19 @@ class EncoderPart(nn.Module):
 
 
 class PackedLayers(nn.Module):
-    """Takes the place of `EncoderLayers`: all of them in one call, [B, N, D] -> [B, N, D]."""
+    """Takes the place of `EncoderLayers`: all in one call, [B, N, D] -> [B, N, D].
 
-    def __init__(self, layers: nn.ModuleList) -> None:
+    The layers are packed in place, one after the other: both kinds are never there all at once.
+    """
+
+    def __init__(self, layers: EncoderLayers) -> None:
         super().__init__()
-        self.layers = layers
-        self._steps = Steps([step for layer in layers for step in layer.steps()])
+        self.layers, steps = layers.layers, []
+        for i, layer in enumerate(self.layers):
+            assert isinstance(layer, EncoderLayer)
+            self.layers[i] = packed = PackedLayer(layer)
+            steps += packed.steps()
+        self._steps = Steps(steps)
 
     def forward(self, hidden_BND: Tensor) -> Tensor:
         return self._steps.run(hidden_BND)
@@ -106,20 +113,15 @@ def suits(encoder: VisionEncoder) -> bool:
     return is_bfloat16 and pictures.suits(config.hidden_size, inner_width, head_width)
 
 
-def pack_vision(encoder: nn.Module) -> None:
-    """Packs all layers of a `VisionEncoder` that `suits`, in place and one after the other."""
-    assert isinstance(encoder, VisionEncoder)
-    if isinstance(encoder.encoder, PackedLayers):
-        return
-    layers = encoder.encoder.layers
-    for i, layer in enumerate(layers):
-        layers[i] = PackedLayer(layer)
-    encoder.encoder = PackedLayers(layers)
+def pack_vision(encoder: VisionEncoder) -> None:
+    """Packs all layers of an encoder that `suits`, in place."""
+    if isinstance(encoder.encoder, EncoderLayers):
+        encoder.encoder = PackedLayers(encoder.encoder)
 
 
 def pack_vision_when_it_sees(encoder: VisionEncoder) -> None:
     """Before its first picture, so that weights that are mapped stay in their file until then."""
-    encoder.register_forward_pre_hook(lambda encoder, _: pack_vision(encoder))
+    encoder.register_forward_pre_hook(lambda *_: pack_vision(encoder))
 
 
 def _product(module: nn.Module, *names: str) -> PackedProduct:

@@ -13,11 +13,12 @@ from janus.model.loading import num_parameters
 from janus.model.model import JanusModel
 from janus.model.native import pictures
 from janus.model.native.build import library
-from janus.model.packed_vision import PackedEncoderLayer
+from janus.model.native.pictures import Kind, Step, Steps
+from janus.model.packed_vision import PackedLayer, PackedLayers
 from janus.model.quantized import pack_bfloat16, pack_quantized
 from tests.oracle import our_config, randomize, relative_error
 from vision.config import VisionConfig
-from vision.encoder import EncoderLayer, VisionEncoder
+from vision.encoder import EncoderLayers, VisionEncoder
 
 pytestmark = pytest.mark.skipif(library() is None, reason="needs AVX-512 and a C compiler")
 
@@ -41,8 +42,9 @@ def random(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).bfloat16()
 
 
-def rows(squares: Tensor, num_rows: int) -> Tensor:
-    return squares.transpose(2, 3).flatten(1, 2).flatten(2)[:, :num_rows].double()
+def norm(weight_D: Tensor, bias_D: Tensor) -> Step:
+    width = len(weight_D)
+    return Step(Kind.NORM, 0, 1, width, width, weight_D, bias_D, epsilon=1e-6)
 
 
 def test_packing_can_be_undone() -> None:
@@ -53,38 +55,44 @@ def test_packing_can_be_undone() -> None:
 @pytest.mark.parametrize(("num_pictures", "num_rows", "width"), SIZES)
 def test_norms(num_pictures: int, num_rows: int, width: int) -> None:
     x_BND, weight_D, bias_D = random(num_pictures, num_rows, width), random(width), random(width)
-    found = pictures.normalize(x_BND, weight_D, bias_D, 1e-6)
+    found_BND = Steps([norm(weight_D, bias_D)]).run(x_BND)
     wanted_BND = F.layer_norm(x_BND.double(), (width,), weight_D.double(), bias_D.double(), 1e-6)
-    assert relative_error(rows(found, num_rows), wanted_BND) < ROUNDING
-    assert not rows(found, 64)[:, num_rows:].any()
+    assert relative_error(found_BND.double(), wanted_BND) < ROUNDING
 
 
+@pytest.mark.parametrize("kind", [Kind.PRODUCT, Kind.GELU, Kind.SUM])
 @pytest.mark.parametrize(("num_pictures", "num_rows", "width"), SIZES)
-def test_products(num_pictures: int, num_rows: int, width: int) -> None:
-    one = torch.ones(width, dtype=torch.bfloat16)
-    squares = pictures.normalize(random(num_pictures, num_rows, width), one, one, 1e-6)
-    weight_CK, bias_C, residual_BNC = (
-        random(352, width, seed=1),
-        random(352, seed=2),
-        random(num_pictures, num_rows, 352, seed=3),
-    )
-    given = squares, pictures.pack(weight_CK), bias_C, num_rows
-    wanted_BNC = rows(squares, num_rows) @ weight_CK.double().mT + bias_C.double()
-    assert relative_error(pictures.multiply(*given).double(), wanted_BNC) < ROUNDING
-    added_BNC = pictures.multiply(*given, residual_BNC=residual_BNC).double()
-    assert relative_error(added_BNC, wanted_BNC + residual_BNC.double()) < ROUNDING
-    gelu_BNC = rows(pictures.multiply_gelu(*given), num_rows)
-    assert relative_error(gelu_BNC, F.gelu(wanted_BNC)) < ROUNDING
+def test_products(num_pictures: int, num_rows: int, width: int, kind: Kind) -> None:
+    """Into a buffer of its own, or added to what is there."""
+    outputs = width if kind is Kind.SUM else 352
+    weight_CK, bias_C = random(outputs, width, seed=1), random(outputs, seed=2)
+    x_BND = random(num_pictures, num_rows, width)
+    first = norm(torch.ones_like(x_BND[0, 0]), torch.zeros_like(x_BND[0, 0]))
+    target = 0 if kind is Kind.SUM else 2
+    packed = pictures.pack(weight_CK)
+    product = Step(kind, 1, target, width, outputs, packed, bias_C)
+    found_BNC = Steps([first, product]).run(x_BND).double()
+    wanted_BNC = Steps([first]).run(x_BND).double() @ weight_CK.double().mT + bias_C.double()
+    if kind is Kind.SUM:
+        wanted_BNC += x_BND.double()
+    if kind is Kind.GELU:
+        wanted_BNC = F.gelu(wanted_BNC)
+    assert relative_error(found_BNC, wanted_BNC) < ROUNDING
+
+
+def attention(qkv_BND: Tensor, num_heads: int) -> Tensor:
+    width = qkv_BND.shape[-1]
+    step = Step(Kind.ATTENTION, 0, 1, width, width // 3, heads=num_heads)
+    return Steps([step]).run(qkv_BND).double()
 
 
 @pytest.mark.parametrize("head_width", [32, 64, 96])
 @pytest.mark.parametrize("num_patches", [1, 31, 49, 64])
 def test_attention(num_patches: int, head_width: int) -> None:
     qkv_BND = 2 * random(2, num_patches, 3 * 2 * head_width)
-    found_BND = rows(pictures.attend(qkv_BND, 2), num_patches)
     q, k, v = qkv_BND.double().unflatten(2, (3, 2, -1)).permute(2, 0, 3, 1, 4)
     wanted_BND = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-    assert relative_error(found_BND, wanted_BND) < 2 * ROUNDING
+    assert relative_error(attention(qkv_BND, 2), wanted_BND) < 2 * ROUNDING
 
 
 def test_scores_far_apart() -> None:
@@ -92,25 +100,39 @@ def test_scores_far_apart() -> None:
     qkv_BND = random(1, 40, 96)
     qkv_BND[..., :32], qkv_BND[..., 32:64] = 300, -300
     qkv_BND[0, 7, 32:64] = -100
-    found_BND = rows(pictures.attend(qkv_BND, 1), 40)
-    assert torch.equal(found_BND, qkv_BND[:, 7:8, 64:].double().expand(-1, 40, -1))
+    wanted_BND = qkv_BND[:, 7:8, 64:].double().expand(-1, 40, -1)
+    assert torch.equal(attention(qkv_BND, 1), wanted_BND)
 
 
 @torch.inference_mode()
-def test_a_layer_and_its_pictures() -> None:
-    """Nearer to single precision than torch's kernels; a picture does not see its neighbours."""
-    layer = EncoderLayer(CONFIG).bfloat16()
-    randomize(layer)
-    hidden_BND = random(3, 49, 128)
-    packed, whole = PackedEncoderLayer(layer), copy.deepcopy(layer).double()
-    found_BND, wanted_BND = packed(hidden_BND), whole(hidden_BND.double())
+def test_layers_and_their_pictures() -> None:
+    """Nearer to double precision than torch's kernels; a picture does not see its neighbours."""
+    layers = EncoderLayers(CONFIG).bfloat16()
+    randomize(layers)
+    hidden_BND, weights = random(3, 49, 128), layers.state_dict()
+    wanted_BND = copy.deepcopy(layers).double()(hidden_BND.double())
+    packed = PackedLayers(copy.deepcopy(layers))
+    found_BND = packed(hidden_BND)
     assert relative_error(found_BND.double(), wanted_BND) < 2e-2
-    theirs = relative_error(layer(hidden_BND).double(), wanted_BND)
+    theirs = relative_error(layers(hidden_BND).double(), wanted_BND)
     assert relative_error(found_BND.double(), wanted_BND) < 1.1 * theirs
     for i in range(3):
         assert torch.equal(packed(hidden_BND[i : i + 1]), found_BND[i : i + 1])
-    assert packed.state_dict().keys() == layer.state_dict().keys()
-    assert all(torch.equal(packed.state_dict()[key], x) for key, x in layer.state_dict().items())
+    assert packed.state_dict().keys() == weights.keys()
+    assert all(torch.equal(packed.state_dict()[key], x) for key, x in weights.items())
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("num_threads", [1, 3, 16])
+def test_threads(num_threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same to the bit, however the work is shared."""
+    layers = EncoderLayers(CONFIG).bfloat16()
+    randomize(layers)
+    packed = PackedLayers(copy.deepcopy(layers))
+    hidden_BND = random(2, 150, 128)
+    wanted_BND = packed(hidden_BND)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: num_threads)
+    assert torch.equal(packed(hidden_BND), wanted_BND)
 
 
 def janus() -> JanusModel:
@@ -121,7 +143,7 @@ def janus() -> JanusModel:
 
 
 def packed_layers(model: JanusModel) -> int:
-    return sum(isinstance(module, PackedEncoderLayer) for module in model.modules())
+    return sum(isinstance(module, PackedLayer) for module in model.modules())
 
 
 @torch.inference_mode()

@@ -12,13 +12,13 @@ INLINE int64_t groups(const PictureStep *step) {
     return (step->outputs / SIDE + PANELS - 1) / PANELS;
 }
 
-/* A square of sums that is there, and what becomes of its rows. */
+/* A square of sums that is there, or no rows of one, and what becomes of it. */
 typedef struct {
+    __m512 bias[2];
     const float *sums;
-    const uint16_t *bias;
     uint16_t *to;
-    int kind;
     int64_t rows;
+    int kind;
 } Ready;
 
 /* x * (1 + erf(x / sqrt 2)) / 2 for what is rounded to bfloat16 next, the tail by formula 7.1.26 of
@@ -41,8 +41,8 @@ INLINE __m512 gelu(__m512 x) {
 INLINE void finish_row(const Ready *ready, int64_t row) {
     const float *sums = ready->sums + row * SIDE;
     uint16_t *to = ready->to + row * SIDE;
-    __m512 first = _mm512_add_ps(_mm512_loadu_ps(sums), load(ready->bias, 0, 1));
-    __m512 second = _mm512_add_ps(_mm512_loadu_ps(sums + 16), load(ready->bias, 16, 1));
+    __m512 first = _mm512_add_ps(_mm512_loadu_ps(sums), ready->bias[0]);
+    __m512 second = _mm512_add_ps(_mm512_loadu_ps(sums + 16), ready->bias[1]);
     if (ready->kind == SUM) {
         first = _mm512_add_ps(first, load(to, 0, 1));
         second = _mm512_add_ps(second, load(to, 16, 1));
@@ -53,58 +53,55 @@ INLINE void finish_row(const Ready *ready, int64_t row) {
     store_line(to, first, second);
 }
 
-static void finish(const Ready *ready) {
-    for (int64_t row = 0; row < ready->rows; row++) finish_row(ready, row);
-}
-
-/* What will be needed, and is asked for meanwhile, a few lines of 64 bytes with each square. */
+/* Some squares of a sum, and what will be needed later: it is asked for meanwhile, a few lines of 64
+ * bytes with each square. */
 typedef struct {
-    const uint16_t *left, *right;
-    int64_t left_lines, right_lines;
-} Ahead;
+    const uint16_t *left, *right, *later_left, *later_right;
+    float *sums;
+    int64_t steps, left_lines, right_lines;
+    int is_first;
+} Part;
 
-INLINE void ask(const Ahead *ahead, int64_t k) {
-    const uint16_t *left = ahead->left + k * ahead->left_lines * SIDE;
-    const uint16_t *right = ahead->right + k * ahead->right_lines * SIDE;
-    for (int64_t i = 0; i < ahead->left_lines; i++) _mm_prefetch(left + i * SIDE, _MM_HINT_T1);
-    for (int64_t i = 0; i < ahead->right_lines; i++) _mm_prefetch(right + i * SIDE, _MM_HINT_T1);
+INLINE void ask(const Part *part, int64_t k) {
+    const uint16_t *left = part->later_left + k * part->left_lines * SIDE;
+    const uint16_t *right = part->later_right + k * part->right_lines * SIDE;
+    for (int64_t i = 0; i < part->left_lines; i++) _mm_prefetch(left + i * SIDE, _MM_HINT_T1);
+    for (int64_t i = 0; i < part->right_lines; i++) _mm_prefetch(right + i * SIDE, _MM_HINT_T1);
 }
 
-/* Adds `steps` squares to the sums. What is ready is finished meanwhile: tiles leave the other
- * registers idle. */
-INLINE void add_product(const uint16_t *left, const uint16_t *right, int64_t steps, float *sums,
-                        int fresh, const Ready *ready, const Ahead *ahead, const int has_tiles) {
-    const int64_t rows = (ready->rows + steps - 1) / steps;
+/* What is ready is finished beside it: tiles leave the other registers idle. */
+INLINE void add_part(const Part *part, const Ready *ready, const int has_tiles) {
+    const int64_t rows = (ready->rows + part->steps - 1) / part->steps;
     int64_t row = 0;
-    take_sums(sums, fresh, has_tiles);
-    for (int64_t k = 0; k < steps; k++) {
-        add_square(left + k * SQUARE, right + k * SQUARE, sums, has_tiles);
-        ask(ahead, k);
+    take_sums(part->sums, part->is_first, has_tiles);
+    for (int64_t k = 0; k < part->steps; k++) {
+        add_square(part->left + k * SQUARE, part->right + k * SQUARE, part->sums, has_tiles);
+        ask(part, k);
         for (int64_t end = least(ready->rows, row + rows); row < end; row++)
             finish_row(ready, row);
     }
-    keep_sums(sums, has_tiles);
+    keep_sums(part->sums, has_tiles);
 }
 
-static void add_in_tiles(const uint16_t *left, const uint16_t *right, int64_t steps, float *sums,
-                        int fresh, const Ready *ready, const Ahead *ahead) { add_product(left,right,steps,sums,fresh,ready,ahead,1);}
-static void add_in_registers(const uint16_t *left, const uint16_t *right, int64_t steps, float *sums,
-                        int fresh, const Ready *ready, const Ahead *ahead) { add_product(left,right,steps,sums,fresh,ready,ahead,0);}
+static void add_in_tiles(const Part *part, const Ready *ready) { add_part(part, ready, 1); }
+
+static void add_in_registers(const Part *part, const Ready *ready) { add_part(part, ready, 0); }
+
 /* At most PANELS side by side and DEEP of each sum. */
 typedef struct {
     const uint16_t *first;
     int64_t panels, depth; /* squares from one panel to the next */
 } Weights;
 
-static Weights weights_from(const PictureStep *step, int64_t panel, int64_t part) {
+static Weights weights_from(const PictureStep *step, int64_t panel, int64_t start) {
     const int64_t depth = step->inputs / SIDE, panels = step->outputs / SIDE - panel;
-    return (Weights){step->weight + (panel * depth + part) * SQUARE, least(PANELS, panels), depth};
+    return (Weights){step->weight + (panel * depth + start) * SQUARE, least(PANELS, panels), depth};
 }
 
 /* What a thread needs after those, as far as can be told. */
 static Weights weights_after(const Pictures *job, const PictureStep *step, int64_t panel,
-                             int64_t part) {
-    if (part + DEEP < step->inputs / SIDE) return weights_from(step, panel, part + DEEP);
+                             int64_t start) {
+    if (start + DEEP < step->inputs / SIDE) return weights_from(step, panel, start + DEEP);
     panel += PANELS * job->threads;
     while (panel >= step->outputs / SIDE) {
         panel -= groups(step) * PANELS;
@@ -120,46 +117,50 @@ typedef struct {
     const uint16_t *left, *bias;
     uint16_t *to;
     int64_t lines, depth, width;
-    int kind, has_tiles;
+    int has_tiles;
 } Piece;
 
-/* In the loop below: the next line's left squares are shared among the panels, and the right ones
- * that come later among the lines. */
-static Ahead ahead_of(const Piece *piece, const Weights *later, int64_t panels, int64_t line,
-                      int64_t p, int64_t k, int64_t steps) {
-    const int64_t left_lines = 32 / panels, right_lines = (31 + piece->lines) / piece->lines;
-    Ahead ahead = {0};
+/* Of the sums of a line and panel p, from place k on. The next line's left squares are asked for in
+ * turn by all panels of this one, and later right ones by all lines. */
+static Part part_of(const Piece *piece, const Weights *weights, const Weights *later, int64_t line,
+                    int64_t p, int64_t k, int64_t steps) {
+    const int64_t left_lines = 32 / weights->panels;
+    const int64_t right_lines = (31 + piece->lines) / piece->lines;
+    const uint16_t *left = piece->left + (line * piece->depth + k) * SQUARE;
+    Part part = {.left = left,
+                 .right = weights->first + (p * weights->depth + k % DEEP) * SQUARE,
+                 .steps = steps,
+                 .is_first = k == 0};
     if (line + 1 < piece->lines) {
-        const int64_t place = (line + 1) * piece->depth + k;
-        ahead.left = piece->left + place * SQUARE + p * steps * left_lines * SIDE;
-        ahead.left_lines = left_lines;
+        part.later_left = left + piece->depth * SQUARE + p * steps * left_lines * SIDE;
+        part.left_lines = left_lines;
     }
     if (p < later->panels && line * right_lines < 32) {
-        const int64_t place = p * later->depth + k % DEEP;
-        ahead.right = later->first + place * SQUARE + line * steps * right_lines * SIDE;
-        ahead.right_lines = right_lines;
+        part.later_right = later->first + (p * later->depth + k % DEEP) * SQUARE +
+                           line * steps * right_lines * SIDE;
+        part.right_lines = right_lines;
     }
-    return ahead;
+    return part;
 }
 
-/* Adds up squares from `part` on. */
-static void multiply_part(const Piece *piece, Weights weights, Weights later, int64_t part,
+/* Adds up to DEEP squares to each sum, from place `start` on. */
+static void multiply_part(const Piece *piece, Weights weights, Weights later, int64_t start,
                           float *sums, Ready *ready) {
-    const int64_t depth = piece->depth, end = least(part + DEEP, depth);
+    const int64_t depth = piece->depth, end = least(start + DEEP, depth);
     for (int64_t line = 0; line < piece->lines; line++)
-        for (int64_t k = part; k < end; k += STEPS)
+        for (int64_t k = start; k < end; k += STEPS)
             for (int64_t p = 0; p < weights.panels; p++) {
                 const int64_t steps = least(STEPS, end - k);
-                const Ahead ahead = ahead_of(piece, &later, weights.panels, line, p, k, steps);
-                float *square = sums + ((depth > DEEP ? line * PANELS : 0) + p) * SQUARE;
-                (piece->has_tiles ? add_in_tiles : add_in_registers)(piece->left + (line * depth + k) * SQUARE,
-                            weights.first + (p * depth + k - part) * SQUARE, steps, square, k == 0,
-                            ready, &ahead);
+                Part part = part_of(piece, &weights, &later, line, p, k, steps);
+                part.sums = sums + ((depth > DEEP ? line * PANELS : 0) + p) * SQUARE;
+                (piece->has_tiles ? add_in_tiles : add_in_registers)(&part, ready);
                 ready->rows = 0;
-                if (k + steps == depth)
-                    *ready = (Ready){square, piece->bias + p * SIDE,
-                                     piece->to + (line * piece->width + p) * SQUARE, piece->kind,
-                                     SIDE};
+                if (k + steps < depth) continue;
+                ready->bias[0] = load(piece->bias, p * SIDE, 1);
+                ready->bias[1] = load(piece->bias, p * SIDE + 16, 1);
+                ready->sums = part.sums;
+                ready->to = piece->to + (line * piece->width + p) * SQUARE;
+                ready->rows = SIDE;
             }
 }
 
@@ -187,13 +188,12 @@ void multiply_pictures_shared(const Pictures *job, const PictureStep *step, floa
                     .lines = least(length, lines - line),
                     .depth = depth,
                     .width = width,
-                    .kind = step->kind,
                     .has_tiles = job->has_tiles,
                 };
-                Ready ready = {0};
-                for (int64_t part = 0; part < depth; part += DEEP)
-                    multiply_part(&piece, weights_from(step, panel, part),
-                                  weights_after(job, step, panel, part), part, scratch, &ready);
-                finish(&ready);
+                Ready ready = {.kind = step->kind};
+                for (int64_t start = 0; start < depth; start += DEEP)
+                    multiply_part(&piece, weights_from(step, panel, start),
+                                  weights_after(job, step, panel, start), start, scratch, &ready);
+                for (int64_t row = 0; row < ready.rows; row++) finish_row(&ready, row);
             }
 }

@@ -63,6 +63,8 @@ EXPORTED void janus_run_pictures(const Pictures *job) {
 #pragma omp parallel num_threads(job->threads)
     {
         float *scratch = (float *)(job->scratch + omp_get_thread_num() * job->room);
+        const unsigned mode = _mm_getcsr();
+        _mm_setcsr(mode | _MM_FLUSH_ZERO_ON); /* next to nothing would take a hundred times as long */
         if (job->has_tiles) set_up_tiles(lines);
         for (int64_t i = 0; i < job->num_steps; i++) {
             const PictureStep *step = job->steps + i;
@@ -74,5 +76,6 @@ EXPORTED void janus_run_pictures(const Pictures *job) {
                 multiply_pictures_shared(job, step, scratch);
         }
         if (job->has_tiles) _tile_release();
+        _mm_setcsr(mode);
     }
 }

@@ -91,7 +91,7 @@ class Steps:
     @torch.inference_mode()
     def run(self, x_BND: Tensor) -> Tensor:
         """Rows of pictures in bfloat16 -> what the last step leaves of them, [B, N, C]."""
-        kernels, (num_pictures, num_rows, width) = library(), x_BND.shape
+        kernels, (num_pictures, num_rows) = library(), x_BND.shape[:2]
         assert kernels is not None
         num_lines, num_threads = -(-num_rows // SIDE), torch.get_num_threads()
         buffers = [

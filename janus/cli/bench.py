@@ -12,7 +12,7 @@ from janus.errors import MissingExtraError, ServerError, UsageError
 from janus.plaintext import table
 
 if TYPE_CHECKING:
-    from janus.engine.request import ImageRequest
+    from janus.engine.request import ImageRequest, TextRequest
     from janus.evaluation.bench_openvino import OpenVino
     from janus.evaluation.bench_peer import Transformers
     from janus.model.model import JanusModel
@@ -41,7 +41,11 @@ def bench(
         str, typer.Option(metavar="N,N,...", help="How many ids of a picture to check a pass.")
     ] = "",
     drawings: Annotated[
-        int, typer.Option(min=0, help="Whole pictures to draw, with and without guessing ids.")
+        int,
+        typer.Option(
+            min=0,
+            help="Whole pictures to draw: with and without guessing ids, alone and in company.",
+        ),
     ] = 0,
     against: Annotated[
         str | None,
@@ -71,7 +75,7 @@ def bench(
 
     Run it on a machine that does nothing else.
     """
-    from janus.evaluation.bench import likeliest, time_guessing
+    from janus.evaluation.bench import likeliest, same_in_company, time_guessing
     from janus.evaluation.bench_picture import draw_bench
     from janus.evaluation.bench_report import measure
     from janus.figures import require_matplotlib, save_picture
@@ -110,7 +114,9 @@ def bench(
     )
     if janus and drawings:
         messages.note("Measuring whole pictures ...")
-        figures |= time_guessing(ours, _drawings(janus, drawings))
+        requests = _drawings(janus, drawings)
+        figures |= time_guessing(ours, requests)
+        figures["company.same_ids"] = same_in_company(ours, requests, _answers(janus))
     if theirs is not None and ours.quantization is None:
         figures["same_ids"] = theirs.likeliest(NUM_COMPARED) == likeliest(ours, NUM_COMPARED)
     subject = {"model": name, "random": random is not None, "number_type": ours.number_type}
@@ -205,6 +211,19 @@ def _drawings(janus: "Janus", num: int) -> "list[ImageRequest]":
     from janus.evaluation.precision import PROMPTS
 
     return [janus.image_request(PROMPTS[i % len(PROMPTS)], seed=i) for i in range(num)]
+
+
+def _answers(janus: "Janus") -> "list[TextRequest]":
+    """To questions about a picture."""
+    from PIL import Image
+
+    from janus.evaluation.precision import PROMPTS
+
+    picture = Image.new("RGB", (janus.image_size, janus.image_size), "orange")
+    return [
+        janus.text_request(picture, f"Is this {prompt}?", seed=i, temperature=1.0, max_tokens=200)
+        for i, prompt in enumerate(PROMPTS[:4])
+    ]
 
 
 def _random(name: str, options: ModelOptions) -> "JanusModel":

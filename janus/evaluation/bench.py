@@ -4,6 +4,7 @@ Everything is timed in the engine that serves people, from outside, and given as
 step has to read is counted; how fast this machine reads is measured in the same run.
 """
 
+import operator
 import statistics
 import sys
 import time
@@ -27,6 +28,7 @@ from janus.prompts.batch import Prompt
 POSITION = 300  # where a step is timed: halfway through a picture
 WORDS = 16  # of a question about a picture
 REPEATS = 3  # of what takes seconds
+COMPANY = 16  # drawings and answers at once
 BANDWIDTH_BYTES = 1 << 29
 # Any ids will do: times depend on their number only.
 BOS, PAD, WORD = 0, 1, 2
@@ -121,6 +123,36 @@ def time_guessing(model: JanusModel, requests: Sequence[ImageRequest]) -> dict[s
         "guessing.ratio": one / several,
         "guessing.same_ids": is_same,
     }
+
+
+def same_in_company(
+    model: JanusModel, drawings: Sequence[ImageRequest], answers: Sequence[TextRequest]
+) -> float:
+    """The share of drawings that have the same ids alone and in mixed batches of `COMPANY`.
+
+    The answers are given beside each batch.
+    """
+    num_drawings = COMPANY - len(answers)
+    length = max(len(request.prompt) for request in (*drawings, *answers))
+    length += max(model.config.num_image_tokens, *(a.params.max_tokens for a in answers))
+
+    def draw(*requests: ImageRequest | TextRequest) -> list[list[tuple[int, ...]]]:
+        engine = Engine(
+            model,
+            num_slots=2 * COMPANY,
+            length=length,
+            placeholder_id=model.config.image_token_id,
+        )
+        tickets = engine.submit_all(requests)
+        _exhaust(engine.run_all(tickets))
+        return [ticket.pictures for ticket in tickets]
+
+    alone = [drawn for drawing in drawings for drawn in draw(drawing)]
+    together = []
+    for start in range(0, len(drawings), num_drawings):
+        some = drawings[start : start + num_drawings]
+        together += draw(*some, *answers)[: len(some)]
+    return sum(map(operator.eq, alone, together)) / len(alone)
 
 
 def likeliest(model: JanusModel, num: int) -> list[int]:
@@ -236,7 +268,7 @@ def peak_memory() -> int | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _exhaust(steps: Iterable[Ticket]) -> None:
+def _exhaust(steps: Iterable[object]) -> None:
     for _ in steps:
         pass
 

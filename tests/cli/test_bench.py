@@ -19,6 +19,7 @@ def test_the_command(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -
     assert figures["bandwidth.share"] > 0
     assert figures["same_ids"] is True
     assert figures["guessing.same_ids"] is True
+    assert figures["company.same_ids"] == 1
     assert 1 <= figures["guessing.ids_per_pass"] <= 8
     assert figures["guessing.ratio"] > 0
     assert {"pictures.1.per_second", "pictures.2.per_second", "ours.decode_ms"} <= figures.keys()

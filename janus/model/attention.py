@@ -173,10 +173,11 @@ def attend_in_place(
 
 @remembered
 def slot_kernel(device_type: str, dtype: torch.dtype) -> ModuleType | None:
-    """The module whose `attend_slots` does it: Triton's on GPUs, our own on CPUs in bfloat16."""
+    """The module whose `attend_slots` does it: Triton's on GPUs, our own on CPUs."""
     if device_type == "cuda" and find_spec("triton") is not None:
         return import_module("janus.model.slot_kernel")
-    if device_type == "cpu" and dtype is torch.bfloat16 and library() is not None:
+    is_known = dtype in (torch.float32, torch.bfloat16)
+    if device_type == "cpu" and is_known and library() is not None:
         return attention_kernel
     return None
 

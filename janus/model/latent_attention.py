@@ -9,12 +9,16 @@ output, and attend to c itself (fewer bytes). Both give the same result.
 # N new tokens, D width, H heads, S slots, R rows, L positions, r rank of c, e rotated numbers,
 # n unrotated numbers of a query, v numbers of a value
 
+from dataclasses import dataclass
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 
 from janus.config import TransformerConfig
 from janus.model.attention import attend, attend_complete, attend_in_place
 from janus.model.cache import Block, LayerCache, Rows, mask_R1TL
+from janus.model.native import whole
 from janus.model.norm import RMSNorm
 from janus.model.rotary import Rotation, softmax_scale
 
@@ -47,6 +51,15 @@ class LatentAttention(nn.Module):
             bias=False,
         )
         self.o_proj = nn.Linear(self.num_heads * latent.v_head_dim, width, bias=config.output_bias)
+        self.packed: PackedExpansion | None = None
+
+    def pack(self) -> None:
+        """From now on a token's numbers do not depend on the other tokens, to the bit."""
+        self.packed = PackedExpansion.of(self._expansion(), self.latent.qk_nope_head_dim)
+
+    def _expansion(self) -> Tensor:
+        """[H, n + v, r]"""
+        return self.kv_b_proj.weight.unflatten(0, (self.num_heads, -1))
 
     def forward(
         self, hidden_ND: Tensor, rotation: Rotation, rows: Rows, cache: LayerCache | None
@@ -90,10 +103,9 @@ class LatentAttention(nn.Module):
     def _expand(self, c: Tensor) -> tuple[Tensor, Tensor]:
         """Cached vectors [..., r + e] -> keys [..., H, n + e] and values [..., H, v]."""
         c_r, k_e = c.split([self.latent.kv_lora_rank, self.latent.qk_rope_head_dim], dim=-1)
-        k_Hn, v_Hv = (
-            self.kv_b_proj(c_r)
-            .unflatten(-1, (self.num_heads, -1))
-            .split([self.latent.qk_nope_head_dim, self.latent.v_head_dim], dim=-1)
+        expanded = self.kv_b_proj(c_r) if self.packed is None else self.packed.expand(c_r)
+        k_Hn, v_Hv = expanded.unflatten(-1, (self.num_heads, -1)).split(
+            [self.latent.qk_nope_head_dim, self.latent.v_head_dim], dim=-1
         )
         k_He = k_e[..., None, :].expand(*k_Hn.shape[:-1], -1)
         return torch.cat([k_Hn, k_He], dim=-1), v_Hv
@@ -127,14 +139,18 @@ class LatentAttention(nn.Module):
         one value, so they stand where further queries would.
         """
         n, r = self.latent.qk_nope_head_dim, self.latent.kv_lora_rank
-        weight_Hxr = self.kv_b_proj.weight.unflatten(0, (self.num_heads, -1))
-        q_RTHr = torch.einsum("RTHn,Hnr->RTHr", q_RTHq[..., :n], weight_Hxr[:, :n])
+        if self.packed is None:
+            q_RTHr = torch.einsum("RTHn,Hnr->RTHr", q_RTHq[..., :n], self._expansion()[:, :n])
+        else:
+            q_RTHr = _heads(q_RTHq[..., :n], self.packed.key_Hnr)
         q_RTHc = torch.cat([q_RTHr, q_RTHq[..., n:]], dim=-1)
         c_S1Lc = cache.tensors[0][:, None]
         out_RTHr = attend_in_place(q_RTHc, c_S1Lc, c_S1Lc[..., :r], block, self.scale)
         if out_RTHr is None:
             out_RTHr = self._attend_read(q_RTHc, block, cache)[..., :r]
-        return torch.einsum("RTHr,Hvr->RTHv", out_RTHr, weight_Hxr[:, n:])
+        if self.packed is None:
+            return torch.einsum("RTHr,Hvr->RTHv", out_RTHr, self._expansion()[:, n:])
+        return _heads(out_RTHr, self.packed.value_Hrv)
 
     def _attend_read(self, q_RTHc: Tensor, block: Block, cache: LayerCache) -> Tensor:
         """[R, T, H, c]. One tensor is key and value: nothing is copied and any kernel will do."""
@@ -157,6 +173,30 @@ class LatentAttention(nn.Module):
         if mask is None:
             mask = mask_R1TL(torch.arange(block.count, device=block.slots_R.device)[None])
         return mask.repeat_interleave(self.num_heads, dim=2)
+
+
+@dataclass(frozen=True, slots=True)
+class PackedExpansion:
+    """The weights of the expansion, for products of our own."""
+
+    key_Hnr: Tensor
+    value_Hrv: Tensor
+    both_rx: Tensor  # of all heads, side by side
+
+    @classmethod
+    def of(cls, weight_Hxr: Tensor, n: int) -> Self:
+        key_Hnr, value_Hvr = weight_Hxr.detach().split([n, weight_Hxr.shape[1] - n], dim=1)
+        both_rx = weight_Hxr.detach().flatten(0, 1).T.contiguous()
+        return cls(key_Hnr, value_Hvr.transpose(1, 2).contiguous(), both_rx)
+
+    def expand(self, c_r: Tensor) -> Tensor:
+        """[..., r] -> keys and values of all heads, [..., x]."""
+        expanded_Nx = whole.multiply(c_r.flatten(0, -2)[:, None], self.both_rx[None])[:, 0]
+        return expanded_Nx.unflatten(0, c_r.shape[:-1])
+
+
+def _heads(x_RTHk: Tensor, weight_Hkm: Tensor) -> Tensor:
+    return whole.multiply(x_RTHk.flatten(0, 1), weight_Hkm).unflatten(0, x_RTHk.shape[:2])
 
 
 def new_latent_cache(

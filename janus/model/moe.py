@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from janus.config import ExpertsConfig, TransformerConfig
 from janus.model.linear import join, save_apart
-from janus.model.native import elementwise
+from janus.model.native import elementwise, whole
 
 
 class MixtureOfExperts(nn.Module):
@@ -79,6 +79,11 @@ class Router(nn.Module):
         self.weight = nn.Parameter(torch.empty(config.n_routed_experts, width))
         nn.init.normal_(self.weight, std=0.02)
         self.register_buffer("e_score_correction_bias", torch.zeros(config.n_routed_experts))
+        self.weight_DE: Tensor | None = None  # once packed
+
+    def pack(self) -> None:
+        """From now on a token's scores do not depend on the other tokens, to the bit."""
+        self.weight_DE = self.weight.detach().float().T.contiguous()
 
     def forward(self, hidden_ND: Tensor) -> tuple[Tensor, Tensor]:
         """Gates [N, K] in float32 and the chosen experts [N, K]."""
@@ -91,7 +96,11 @@ class Router(nn.Module):
 
     def scores(self, hidden_ND: Tensor) -> Tensor:
         """Affinity of each token to each expert, in float32: [N, E]."""
-        return F.linear(hidden_ND.float(), self.weight.float()).sigmoid()
+        if self.weight_DE is None:
+            return F.linear(hidden_ND.float(), self.weight.float()).sigmoid()
+        logits_NE = whole.multiply(hidden_ND.float()[:, None], self.weight_DE[None])[:, 0]
+        # In single precision, the last bits depend on a number's place in the tensor.
+        return logits_NE.double().sigmoid().float()
 
     def _choose(self, biased_NE: Tensor) -> Tensor:
         """The K best experts among the best groups; a group is as good as its two best experts."""

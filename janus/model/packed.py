@@ -6,12 +6,13 @@ with it, and can neither be trained nor, once it is rounded, saved.
 
 # M rows, K inputs, N outputs, G groups of a row of inputs
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from janus.model.native import products
+from janus.model.native import products, whole
 from janus.model.rounded import GROUP, PIECE, Rounded, Rounded4, Rounded8
 
 
@@ -164,39 +165,71 @@ class NativeLinear(PackedLinear):
     and for each row of inputs.
     """
 
-    def __init__(
-        self, bits: int, packed: Tensor, scales: Tensor | None, bias_N: Tensor | None
-    ) -> None:
-        num_inputs = 8 * packed[0].nbytes // products.BLOCK // bits
-        super().__init__(len(packed) * products.BLOCK, num_inputs, bias_N)
-        self.bits, self.packed, self.scales = bits, packed, scales
-        self.num_bytes = packed.nbytes + (0 if scales is None else scales.nbytes)
+    def __init__(self, matrix: products.Matrix, bias_N: Tensor | None) -> None:
+        num_inputs = 8 * matrix.packed[0].nbytes // products.BLOCK // matrix.bits
+        super().__init__(len(matrix.packed) * products.BLOCK, num_inputs, bias_N)
+        self.matrix = matrix
+        self.num_bytes = matrix.packed.nbytes
+        if matrix.scales is not None:
+            self.num_bytes += matrix.scales.nbytes
         # Half as much again as one; sixteen take twice as long, but for tiles.
-        self.num_cheap_rows = 16 if bits == 16 and products.has_tiles() else 8
+        self.num_cheap_rows = 16 if matrix.bits > 4 and products.has_tiles() else 8
 
     @classmethod
     def of(cls, rounded: Rounded, dtype: torch.dtype) -> "NativeLinear":
         if isinstance(rounded, Rounded4):
-            return cls(4, *products.pack4(rounded, dtype), rounded.bias)
+            return cls(products.pack4(rounded, dtype), rounded.bias)
         assert isinstance(rounded, Rounded8)
-        return cls(8, *products.pack8(rounded), rounded.bias)
+        return cls(products.pack8(rounded), rounded.bias)
 
     @classmethod
     def of_bfloat16(cls, weight_NK: Tensor, bias_N: Tensor | None = None) -> "NativeLinear":
         bias_N = None if bias_N is None else bias_N.bfloat16()
-        return cls(16, products.pack16(weight_NK.detach()), None, bias_N)
+        return cls(products.pack16(weight_NK.detach()), bias_N)
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
-        if self.bits == 16:
-            destination[f"{prefix}weight"] = products.unpack16(self.packed)
+        if self.matrix.bits == 16:
+            destination[f"{prefix}weight"] = products.unpack16(self.matrix.packed)
             if self.bias_N is not None:
                 destination[f"{prefix}bias"] = self.bias_N
 
     def multiply(self, x_MK: Tensor) -> Tensor:
-        dtype = torch.bfloat16 if self.bits == 16 else x_MK.dtype
+        dtype = self._dtype(x_MK)
         bias_N = None if self.bias_N is None else self.bias_N.to(dtype)
-        y_MN = products.multiply(x_MK.to(dtype), self.packed, self.scales, bias_N, self.bits)
-        return y_MN.to(x_MK.dtype)
+        return products.multiply(x_MK.to(dtype), self.matrix, bias_N).to(x_MK.dtype)
+
+    def _dtype(self, x: Tensor) -> torch.dtype:
+        """That its inputs are needed in."""
+        return torch.bfloat16 if self.matrix.bits == 16 else x.dtype
+
+    @classmethod
+    def multiply_each(
+        cls, layers: "Sequence[NativeLinear]", x_MK: Tensor, counts: Sequence[int]
+    ) -> Tensor:
+        """So many rows with each of some layers of equal shapes without biases, in one call."""
+        matrices, dtype = [layer.matrix for layer in layers], layers[0]._dtype(x_MK)
+        return products.multiply_each(x_MK.to(dtype), matrices, counts).to(x_MK.dtype)
+
+
+class InvariantLinear(PackedLinear):
+    """Weights as they are, multiplied so that a row's result does not depend on the other rows."""
+
+    num_cheap_rows = 64  # it is no matter
+
+    def __init__(self, weight_NK: Tensor, bias_N: Tensor | None = None) -> None:
+        out_features, in_features = weight_NK.shape
+        super().__init__(out_features, in_features, bias_N)
+        self.weight_KN = weight_NK.detach().T.contiguous()
+        self.num_bytes = self.weight_KN.nbytes
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        destination[f"{prefix}weight"] = self.weight_KN.T.contiguous()
+        if self.bias_N is not None:
+            destination[f"{prefix}bias"] = self.bias_N
+
+    def multiply(self, x_MK: Tensor) -> Tensor:
+        y_MN = whole.multiply(x_MK[:, None], self.weight_KN[None])[:, 0]
+        return y_MN if self.bias_N is None else y_MN + self.bias_N
 
 
 def has_onednn() -> bool:

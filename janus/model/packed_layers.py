@@ -13,7 +13,7 @@ from janus.model.attention import Attention
 from janus.model.cache import Cache, Rows
 from janus.model.moe import FeedForward
 from janus.model.native import attention as attention_kernel
-from janus.model.native.step import Layer, Layers, Matrix
+from janus.model.native.step import Layer, Layers
 from janus.model.packed import NativeLinear
 from janus.model.rotary import Rotation
 from janus.model.transformer import Block, Transformer
@@ -75,7 +75,7 @@ def _layer(block: Block) -> Layer | None:
     if attention.use_qk_norm:
         return None
     matrices = [
-        Matrix(linear.bits, linear.packed, linear.scales)
+        linear.matrix
         for linear in (
             attention.qkv_proj,
             attention.o_proj,

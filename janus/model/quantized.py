@@ -12,9 +12,10 @@ pass on their way in keeps sixteen bits.
 
 # K inputs, N outputs, E experts
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from types import MappingProxyType
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -22,9 +23,19 @@ from torch import Tensor, nn
 from janus.errors import UsageError
 from janus.model import packed_vision
 from janus.model.attention import Attention
+from janus.model.latent_attention import LatentAttention
 from janus.model.model import JanusModel
-from janus.model.moe import Experts, FeedForward, gated
-from janus.model.packed import has_onednn, pack, pack_bfloat16_matrix
+from janus.model.moe import Experts, FeedForward, Router, gated
+from janus.model.native import whole
+from janus.model.native.build import library
+from janus.model.packed import (
+    InvariantLinear,
+    NativeLinear,
+    PackedLinear,
+    has_onednn,
+    pack,
+    pack_bfloat16_matrix,
+)
 from janus.model.packed_layers import PackedLayers
 from janus.model.rounded import Rounded, Rounded4, Rounded8, round_matrix
 
@@ -59,21 +70,54 @@ class RoundedExperts(nn.Module):
 
 
 class PackedExperts(nn.Module):
-    """Routed experts of packed layers, run one after the other on the tokens that chose them."""
+    """Routed experts of packed layers, each for the tokens that chose it.
 
-    def __init__(self, experts: RoundedExperts, dtype: torch.dtype) -> None:
+    A token's numbers do not depend on the other tokens, to the bit.
+    """
+
+    def __init__(self, gate_up: Iterable[PackedLinear], down: Iterable[PackedLinear]) -> None:
         super().__init__()
-        self.gate_up = nn.ModuleList(pack(x, dtype) for x in experts.matrices("gate_up_proj"))
-        self.down = nn.ModuleList(pack(x, dtype) for x in experts.matrices("down_proj"))
+        self.gate_up_proj, self.down_proj = nn.ModuleList(gate_up), nn.ModuleList(down)
+        self.register_state_dict_post_hook(_stack)
+
+    @classmethod
+    def of(cls, experts: Experts) -> Self:
+        """Their numbers in bfloat16."""
+        stacks = experts.gate_up_proj, experts.down_proj
+        return cls(*(map(pack_bfloat16_matrix, stack_ENK) for stack_ENK in stacks))
+
+    @classmethod
+    def of_rounded(cls, experts: RoundedExperts, dtype: torch.dtype) -> Self:
+        names = "gate_up_proj", "down_proj"
+        return cls(*((pack(x, dtype) for x in experts.matrices(name)) for name in names))
 
     def forward(self, hidden_ND: Tensor, gates_NK: Tensor, chosen_NK: Tensor) -> Tensor:
-        out_ND = torch.zeros_like(hidden_ND)
-        for expert in chosen_NK.unique().tolist():
-            token_P, place_P = (chosen_NK == expert).nonzero(as_tuple=True)
-            out_PD = self.down[expert](gated(self.gate_up[expert](hidden_ND[token_P])))
-            gates_P1 = gates_NK[token_P, place_P, None].to(out_PD.dtype)
-            out_ND.index_add_(0, token_P, out_PD * gates_P1)
-        return out_ND
+        """As `Experts.grouped` does it."""
+        expert_P, order_P = chosen_NK.flatten().sort(stable=True)
+        token_P = order_P // chosen_NK.shape[1]
+        counts = expert_P.bincount(minlength=len(self.down_proj)).tolist()
+        inner_PI = gated(_multiply_each(self.gate_up_proj, hidden_ND[token_P], counts))
+        out_PD = _multiply_each(self.down_proj, inner_PI, counts)
+        out_PD = out_PD * gates_NK.flatten()[order_P, None].to(out_PD.dtype)
+        return torch.zeros_like(hidden_ND).index_add_(0, token_P, out_PD)
+
+
+def _multiply_each(layers: nn.ModuleList, x_PK: Tensor, counts: list[int]) -> Tensor:
+    """So many rows with each layer."""
+    native = [layer for layer in layers if isinstance(layer, NativeLinear)]
+    if len(native) == len(layers):
+        return NativeLinear.multiply_each(native, x_PK, counts)
+    pieces = zip(layers, x_PK.split(counts), strict=True)
+    return torch.cat([layer(piece) for layer, piece in pieces if len(piece)])
+
+
+def _stack(module: nn.Module, state: dict[str, Tensor], prefix: str, metadata: Any) -> None:
+    """Saves the experts' matrices as checkpoints have them: in two stacks, if in any."""
+    for stack in ("gate_up_proj", "down_proj"):
+        number = len(list(module.get_submodule(stack).children()))
+        names = [f"{prefix}{stack}.{i}.weight" for i in range(number)]
+        if names[0] in state:
+            state[f"{prefix}{stack}"] = torch.stack([state.pop(name) for name in names])
 
 
 def check_quantization(kind: str, device: torch.device) -> None:
@@ -105,6 +149,9 @@ def pack_quantized(
     model.quantization = kind
     if _multiplies_bfloat16(model):
         _pack_bfloat16_part(model, CODES_IN)
+    else:
+        _pack_whole_part(model, CODES_IN)
+    _pack_small(model)
     model.language_model.at_once = PackedLayers.of(model.language_model)
     return model
 
@@ -130,6 +177,7 @@ def pack_bfloat16(model: JanusModel) -> JanusModel:
         for name in [*packed_parts(model), CODES_IN, "vision_model.encoder", "aligner"]:
             _fuse_part(model, name)
             _pack_bfloat16_part(model, name)
+        _pack_small(model)
         model.language_model.at_once = PackedLayers.of(model.language_model)
     return model
 
@@ -162,9 +210,24 @@ def _multiplies_bfloat16(model: JanusModel) -> bool:
 
 
 def _pack_bfloat16_part(model: JanusModel, name: str) -> None:
+    for path, module in _modules(model, name):
+        if isinstance(module, Experts):
+            model.set_submodule(path, PackedExperts.of(module))
+        elif isinstance(module, nn.Linear) and not path.endswith(KEPT):
+            model.set_submodule(path, pack_bfloat16_matrix(module.weight, module.bias))
+
+
+def _pack_whole_part(model: JanusModel, name: str) -> None:
     for path, linear in _modules(model, name):
-        if isinstance(linear, nn.Linear) and not path.endswith(KEPT):
-            model.set_submodule(path, pack_bfloat16_matrix(linear.weight, linear.bias))
+        if isinstance(linear, nn.Linear) and whole.suits(linear.weight):
+            model.set_submodule(path, InvariantLinear(linear.weight, linear.bias))
+
+
+def _pack_small(model: JanusModel) -> None:
+    """What is not rounded: so that no row depends on the others there either."""
+    for module in model.language_model.modules():
+        if isinstance(module, (LatentAttention, Router)) and library() is not None:
+            module.pack()
 
 
 def _fuse_part(model: JanusModel, name: str) -> None:
@@ -177,6 +240,6 @@ def _pack_part(model: JanusModel, name: str) -> None:
     _fuse_part(model, name)
     for path, module in _modules(model, name):
         if isinstance(module, RoundedExperts):
-            model.set_submodule(path, PackedExperts(module, model.dtype))
+            model.set_submodule(path, PackedExperts.of_rounded(module, model.dtype))
         elif isinstance(module, Rounded):
             model.set_submodule(path, pack(module, model.dtype))

@@ -11,7 +11,7 @@ from janus.engine.engine import Engine
 from janus.engine.request import Ticket
 from janus.engine.windows import Windows
 from janus.model.model import JanusModel
-from janus.model.native.build import library
+from janus.model.native.build import has_tiles, library
 from janus.model.packed import Int4Linear
 from janus.model.quantized import pack_quantized
 from janus.model.rounded import Rounded4
@@ -130,10 +130,12 @@ def test_windows_shrink_beside_an_answer(
     assert sorted(windows.choose(engine.scheduler.running).values()) == [1, 3, 3]
 
 
-@pytest.mark.parametrize(("kind", "num_tokens"), [(None, 64), ("int8", 8), ("int4", 4)])
+@pytest.mark.parametrize(("kind", "num_tokens"), [(None, 64), ("int8", 16), ("int4", 4)])
 def test_windows_suit_the_weights(model: JanusModel, kind: str | None, num_tokens: int) -> None:
     if kind == "int8" and library() is None:
         num_tokens = 16 if torch.cpu._is_vnni_supported() else 4
+    elif kind == "int8" and not has_tiles():
+        num_tokens = 8
     model = copy.deepcopy(model)
     if kind == "int4":
         model.lm_head = Int4Linear(Rounded4.of(torch.randn(96, 64)), torch.float32)

@@ -15,7 +15,7 @@ from janus.config import LatentAttentionConfig, TransformerConfig
 from janus.generation import sampling
 from janus.model.attention import slot_kernel
 from janus.model.cache import Rows
-from janus.model.native import build, elementwise, noise, products
+from janus.model.native import build, elementwise, noise, products, whole
 from janus.model.native.attention import MOST_NEW, attend_slots, suits
 from janus.model.native.build import library
 from janus.model.native.elementwise import suits as suits_elementwise
@@ -49,6 +49,9 @@ def without_kernels() -> Iterator[None]:
     slot_kernel.cache_clear()
 
 
+TOLERANCES = {torch.float32: 1e-6, torch.bfloat16: 4e-3}
+
+
 def random(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
 
@@ -71,7 +74,7 @@ def test_products_of_rounded_numbers(bits: type[Rounded], span: int, dtype: torc
         x_MK = random(num_rows, 192, seed=2, dtype=dtype)
         wanted_MN = in_eight_bits(x_MK, span) @ rounded.restored().double().mT
         error = relative_error(packed(x_MK).double(), wanted_MN)
-        assert error < (1e-6 if dtype is torch.float32 else 4e-3)
+        assert error < TOLERANCES[dtype]
 
 
 def packed_in(bits: int, *shape: int) -> NativeLinear:
@@ -151,18 +154,51 @@ def attended(q_RTHx: Tensor, k_SKLx: Tensor, v_SKLd: Tensor, ends: Tensor, scale
     ("key_heads", "group", "num_new", "width", "extra"),
     [(2, 1, 1, 64, 0), (2, 3, 4, 32, 0), (4, 1, 8, 128, 0), (1, 4, 5, 80, 16), (1, 5, 7, 512, 64)],
 )
-def test_attention(key_heads: int, group: int, num_new: int, width: int, extra: int) -> None:
-    k_SKLx = random(5, key_heads, LENGTH, width + extra, dtype=torch.bfloat16)
-    v_SKLd = random(5, key_heads, LENGTH, width, seed=1, dtype=torch.bfloat16)
+@pytest.mark.parametrize("dtype", TOLERANCES)
+def test_attention(
+    key_heads: int, group: int, num_new: int, width: int, extra: int, dtype: torch.dtype
+) -> None:
+    k_SKLx = random(5, key_heads, LENGTH, width + extra, dtype=dtype)
+    v_SKLd = random(5, key_heads, LENGTH, width, seed=1, dtype=dtype)
     v_SKLd = k_SKLx[..., :width] if extra else v_SKLd
-    q_RTHx = random(3, num_new, key_heads * group, width + extra, seed=2, dtype=torch.bfloat16)
+    q_RTHx = random(3, num_new, key_heads * group, width + extra, seed=2, dtype=dtype)
     ends_R, scale = torch.tensor([LENGTH, 100, num_new]), 0.2
     assert suits(num_new, group, width + extra, width)
     found_RTHd = attend_slots(q_RTHx, k_SKLx, v_SKLd, SLOTS, ends_R, scale)
     wanted_RTHd = attended(q_RTHx, k_SKLx, v_SKLd, ends_R, scale)
-    assert relative_error(found_RTHd.double(), wanted_RTHd) < 4e-3
+    assert relative_error(found_RTHd.double(), wanted_RTHd) < TOLERANCES[dtype]
     one = attend_slots(q_RTHx[1:2, -1:], k_SKLx, v_SKLd, SLOTS[1:2], ends_R[1:2], scale)
     assert torch.equal(one, found_RTHd[1:2, -1:])  # alone, and without a window
+
+
+@needs_kernels
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize(
+    ("num_heads", "num_inputs", "num_outputs"), [(1, 256, 8), (4, 32, 64), (3, 70, 147)]
+)
+def test_whole_products(
+    num_heads: int, num_inputs: int, num_outputs: int, dtype: torch.dtype
+) -> None:
+    """Of weights that lie apart, and each row as alone."""
+    x_NHK = random(11, num_heads, 2 * num_inputs, dtype=dtype)[..., :num_inputs]
+    w_HKM = random(num_heads, 2 * num_inputs, num_outputs, seed=1, dtype=dtype)[:, :num_inputs]
+    found_NHM = whole.multiply(x_NHK, w_HKM)
+    wanted_NHM = torch.einsum("NHK,HKM->NHM", x_NHK.double(), w_HKM.double())
+    assert relative_error(found_NHM.double(), wanted_NHM) < TOLERANCES[dtype]
+    for i in range(11):
+        assert torch.equal(whole.multiply(x_NHK[i : i + 1], w_HKM), found_NHM[i : i + 1])
+    other_NHM = whole.multiply(x_NHK.contiguous(), w_HKM.mT.contiguous().mT)
+    assert torch.equal(other_NHM, found_NHM)
+
+
+@needs_kernels
+@pytest.mark.parametrize("bits", [4, 8, 16])
+def test_several_matrices_in_one_call(bits: int) -> None:
+    layers = [packed_in(bits, 96, 128) for _ in range(4)]
+    x_MK, counts = random(23, 128, dtype=torch.bfloat16), [7, 0, 15, 1]
+    found_MN = NativeLinear.multiply_each(layers, x_MK, counts)
+    pieces = zip(layers, x_MK.split(counts), strict=True)
+    assert torch.equal(found_MN, torch.cat([layer(piece) for layer, piece in pieces]))
 
 
 @needs_kernels

@@ -207,7 +207,7 @@ def test_quantized_experts() -> None:
     routing = mixture.gate(hidden_ND)
     wanted_ND = mixture.experts(hidden_ND, *routing)
     rounded = RoundedExperts(mixture.experts, Rounded8)
-    packed = PackedExperts(rounded, hidden_ND.dtype)
+    packed = PackedExperts.of_rounded(rounded, hidden_ND.dtype)
     assert relative_error(packed(hidden_ND, *routing), wanted_ND) <= 0.03
 
 

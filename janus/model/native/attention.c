@@ -3,26 +3,30 @@
 #include "kernels.h"
 
 /* Row r's new tokens are the last of the first ends[r] places of slot slots[r]; each sees those up
- * to its own. All numbers are bfloat16, strides are counted in them, and numbers of one token lie
- * side by side. */
+ * to its own. Strides are counted in numbers, and those of one token lie side by side. */
 typedef struct {
-    const uint16_t *q, *k, *v;
-    uint16_t *out; /* [rows, news, heads, width] */
+    const void *q, *k, *v;
+    void *out; /* [rows, news, heads, width] */
     const int64_t *slots, *ends;
     int64_t q_row, q_new, q_head, k_slot, k_head, k_place, v_slot, v_head, v_place;
     int64_t rows, news, heads, key_heads, key_width, width;
     float scale;
+    int is_bfloat16;
 } Attention;
 
 /* weights[l] = factor * (q . key l). Returns the largest. */
-static float score(const Query *job, float factor, float *weights) {
+INLINE float score(const Query *job, float factor, float *weights, const int is_bfloat16) {
     float top = -INFINITY;
-    const uint16_t *k = job->k;
-    for (int64_t l = 0; l < job->length; l++, k += job->k_place) {
+    const int64_t size = is_bfloat16 ? 2 : 4, bytes = job->key_width * size;
+    const uint8_t *q = job->q, *k = job->k;
+    for (int64_t l = 0; l < job->length; l++, k += job->k_place * size) {
         __m512 sum = _mm512_setzero_ps();
-        for (int64_t i = 0; i < job->key_width; i += 32) {
-            __m512bh key = (__m512bh)next((const uint8_t *)(k + i));
-            sum = _mm512_dpbf16_ps(sum, key, (__m512bh)_mm512_loadu_si512(job->q + i));
+        for (int64_t i = 0; i < bytes; i += 64) {
+            const __m512i key = next(k + i), query = _mm512_loadu_si512(q + i);
+            if (is_bfloat16)
+                sum = _mm512_dpbf16_ps(sum, (__m512bh)key, (__m512bh)query);
+            else
+                sum = _mm512_fmadd_ps((__m512)key, (__m512)query, sum);
         }
         weights[l] = factor * _mm512_reduce_add_ps(sum);
         top = weights[l] > top ? weights[l] : top;
@@ -44,43 +48,58 @@ static float soften(float *weights, int64_t length, float top) {
 }
 
 /* out[i:] = factor * (sum of weights[l] * value l), for C registers of sixteen numbers. */
-INLINE void sum_up(const Query *job, const float *weights, float factor, int64_t i, const int C) {
+INLINE void sum_up(const Query *job, const float *weights, float factor, int64_t i, const int C,
+                   const int is_bfloat16) {
     __m512 sum[C];
-    const uint16_t *v = job->v + i;
+    const int64_t size = is_bfloat16 ? 2 : 4;
+    const char *v = (const char *)job->v + i * size;
     for (int c = 0; c < C; c++) sum[c] = _mm512_setzero_ps();
-    for (int64_t l = 0; l < job->length; l++, v += job->v_place) {
-        for (int c = 0; c < C; c += 2)
-            _mm_prefetch((const char *)(v + 16 * c) + AHEAD, _MM_HINT_T0);
+    for (int64_t l = 0; l < job->length; l++, v += job->v_place * size) {
+        for (int c = 0; c < 16 * C * size; c += 64) _mm_prefetch(v + c + AHEAD, _MM_HINT_T0);
         for (int c = 0; c < C; c++)
-            sum[c] = _mm512_fmadd_ps(_mm512_set1_ps(weights[l]), load(v, 16 * c, 1), sum[c]);
+            sum[c] = _mm512_fmadd_ps(_mm512_set1_ps(weights[l]), load(v, 16 * c, is_bfloat16),
+                                     sum[c]);
     }
     for (int c = 0; c < C; c++)
-        store(job->out, i + 16 * c, _mm512_mul_ps(sum[c], _mm512_set1_ps(factor)), 1);
+        store(job->out, i + 16 * c, _mm512_mul_ps(sum[c], _mm512_set1_ps(factor)), is_bfloat16);
+}
+
+INLINE void attend_in(const Query *job, float *weights, const int is_bfloat16) {
+    const float log2_of_e = 1.44269504f;
+    const float top = score(job, job->scale * log2_of_e, weights, is_bfloat16);
+    const float factor = 1 / soften(weights, job->length, top);
+    int64_t i = 0;
+    for (; i + 128 <= job->width; i += 128) sum_up(job, weights, factor, i, 8, is_bfloat16);
+    for (; i < job->width; i += 16) sum_up(job, weights, factor, i, 1, is_bfloat16);
 }
 
 void attend(const Query *job, float *weights) {
-    const float log2_of_e = 1.44269504f;
-    const float top = score(job, job->scale * log2_of_e, weights);
-    const float factor = 1 / soften(weights, job->length, top);
-    int64_t i = 0;
-    for (; i + 128 <= job->width; i += 128) sum_up(job, weights, factor, i, 8);
-    for (; i < job->width; i += 16) sum_up(job, weights, factor, i, 1);
+    if (job->is_bfloat16)
+        attend_in(job, weights, 1);
+    else
+        attend_in(job, weights, 0);
 }
 
 static void attend_place(const Attention *job, int64_t row, int64_t head, int64_t new,
                          float *weights) {
     const int64_t key_head = head / (job->heads / job->key_heads), slot = job->slots[row];
+    const int64_t size = job->is_bfloat16 ? 2 : 4;
+    const int64_t q = row * job->q_row + new * job->q_new + head * job->q_head;
+    const int64_t k = slot * job->k_slot + key_head * job->k_head;
+    const int64_t v = slot * job->v_slot + key_head * job->v_head;
+    const int64_t out = ((row * job->news + new) * job->heads + head) * job->width;
     const Query query = {
-        .q = job->q + row * job->q_row + new * job->q_new + head * job->q_head,
-        .k = job->k + slot * job->k_slot + key_head * job->k_head,
-        .v = job->v + slot * job->v_slot + key_head * job->v_head,
-        .out = job->out + ((row * job->news + new) * job->heads + head) * job->width,
+        .q = (const char *)job->q + q * size,
+        .k = (const char *)job->k + k * size,
+        .v = (const char *)job->v + v * size,
+        .out = (char *)job->out + out * size,
         .length = job->ends[row] - job->news + new + 1,
         .k_place = job->k_place,
         .v_place = job->v_place,
         .key_width = job->key_width,
         .width = job->width,
         .scale = job->scale,
+        .is_bfloat16 = job->is_bfloat16,
     };
     attend(&query, weights);
 }

@@ -1,4 +1,7 @@
-"""Attention of few queries to long slots, in bfloat16: the cache is read where it lies."""
+"""Attention of few queries to long slots: the cache is read where it lies.
+
+In float32 and bfloat16. A row's result does not depend on the others, to the bit.
+"""
 
 # R rows, T new tokens of each, H heads, K key heads, S slots, L positions, d width of a value
 
@@ -21,6 +24,7 @@ class _Attention(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("rows", "news", "heads", "key_heads")),
         *((name, ctypes.c_int64) for name in ("key_width", "width")),
         ("scale", ctypes.c_float),
+        ("is_bfloat16", ctypes.c_int),
     )
 
 
@@ -55,6 +59,7 @@ def attend_slots(
         key_width,
         width,
         scale,
+        q_RTHk.dtype is torch.bfloat16,
     )
     kernels.janus_attend(ctypes.byref(job), torch.get_num_threads())
     return out_RTHd

@@ -33,13 +33,14 @@ void normalize(const Rows *job, int64_t row);
 void gate(const Rows *job, int64_t row);
 void rotate(const Rows *job, int64_t row);
 
-/* One query and the `length` keys and values that it sees, in bfloat16; `place` numbers from one
- * to the next. */
+/* One query and the `length` keys and values that it sees, in float32 or bfloat16; `place` numbers
+ * from one to the next. */
 typedef struct {
-    const uint16_t *q, *k, *v;
-    uint16_t *out;
+    const void *q, *k, *v;
+    void *out;
     int64_t length, k_place, v_place, key_width, width;
     float scale;
+    int is_bfloat16;
 } Query;
 
 /* `weights` has room for the length, filled up to whole registers. */

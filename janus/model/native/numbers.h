@@ -26,6 +26,13 @@ INLINE __m512 load(const void *from, int64_t i, int is_bfloat16) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
 }
 
+/* Only those that `filled` says, and zeros for the rest. */
+INLINE __m512 load_some(const void *from, int64_t i, __mmask16 filled, int is_bfloat16) {
+    if (!is_bfloat16) return _mm512_maskz_loadu_ps(filled, (const float *)from + i);
+    __m256i halves = _mm256_maskz_loadu_epi16(filled, (const uint16_t *)from + i);
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+}
+
 /* Sixty-four bytes, and asks for those that come later. */
 INLINE __m512i next(const uint8_t *from) {
     _mm_prefetch((const char *)(from + AHEAD), _MM_HINT_T0);
@@ -37,6 +44,13 @@ INLINE void store(void *to, int64_t i, __m512 x, int is_bfloat16) {
         _mm256_storeu_si256((void *)((uint16_t *)to + i), (__m256i)_mm512_cvtneps_pbh(x));
     else
         _mm512_storeu_ps((float *)to + i, x);
+}
+
+INLINE void store_some(void *to, int64_t i, __mmask16 filled, __m512 x, int is_bfloat16) {
+    if (is_bfloat16)
+        _mm256_mask_storeu_epi16((uint16_t *)to + i, filled, (__m256i)_mm512_cvtneps_pbh(x));
+    else
+        _mm512_mask_storeu_ps((float *)to + i, filled, x);
 }
 
 /* 2 to the power of x, by the series of exp(ln(2) * fraction): seven digits. */

@@ -173,7 +173,10 @@ void multiply_shared(const Product *job) {
     if (shaped) _tile_release();
 }
 
-EXPORTED void janus_multiply(const Product *job, int threads) {
-#pragma omp parallel num_threads(job->M * job->N * job->K < ALONE ? 1 : threads)
-    multiply_shared(job);
+/* One product after the other, each by all threads. */
+EXPORTED void janus_multiply(const Product *jobs, int64_t count, int threads) {
+    int64_t work = 0;
+    for (int64_t i = 0; i < count; i++) work += jobs[i].M * jobs[i].N * jobs[i].K;
+#pragma omp parallel num_threads(work < ALONE ? 1 : threads)
+    for (int64_t i = 0; i < count; i++) multiply_shared(jobs + i);
 }

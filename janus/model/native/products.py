@@ -3,6 +3,8 @@
 # M rows, K inputs, N outputs, B blocks of sixteen outputs, G groups of a row of inputs
 
 import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -23,6 +25,15 @@ class _Product(ctypes.Structure):
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """What `pack4`, `pack8` or `pack16` gives."""
+
+    bits: int
+    packed: Tensor
+    scales: Tensor | None
+
+
 def suits(shape: tuple[int, int], dtype: torch.dtype) -> bool:
     """Whether the kernel is there, and takes a matrix [N, K] and inputs of this type."""
     num_outputs, num_inputs = shape
@@ -30,30 +41,30 @@ def suits(shape: tuple[int, int], dtype: torch.dtype) -> bool:
     return is_tiled and dtype in (torch.float32, torch.bfloat16) and library() is not None
 
 
-def pack4(rounded: Rounded4, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def pack4(rounded: Rounded4, dtype: torch.dtype) -> Matrix:
     """Weights [B, K / 8, 64] and their scales [B, G, 2, 16] in `dtype`, for the kernel."""
     whole_BnKhk = rounded.whole().unflatten(0, (-1, BLOCK)).unflatten(-1, (-1, 2, 4))
     earlier, later = whole_BnKhk.unbind(-2)
     packed = (earlier | later << 4).transpose(1, 2).flatten(2)
     scales_BnG2 = rounded.weight_scale.to(dtype).unflatten(0, (-1, BLOCK))
-    return packed.contiguous(), scales_BnG2.permute(0, 2, 3, 1).contiguous()
+    return Matrix(4, packed.contiguous(), scales_BnG2.permute(0, 2, 3, 1).contiguous())
 
 
-def pack8(rounded: Rounded8) -> tuple[Tensor, Tensor]:
+def pack8(rounded: Rounded8) -> Matrix:
     """Weights [B, K / 4, 64] and a scale for each output."""
     whole_NK = (rounded.weight.view(torch.uint8) ^ 128).unflatten(0, (-1, BLOCK))
     packed = whole_NK.unflatten(-1, (-1, 4)).transpose(1, 2).flatten(2)
-    return packed.contiguous(), rounded.weight_scale
+    return Matrix(8, packed.contiguous(), rounded.weight_scale)
 
 
-def pack16(weight_NK: Tensor) -> Tensor:
+def pack16(weight_NK: Tensor) -> Matrix:
     """Weights [B, K / 2, 32] in bfloat16."""
     weight_BnKk = weight_NK.bfloat16().unflatten(0, (-1, BLOCK)).unflatten(-1, (-1, 2))
-    return weight_BnKk.transpose(1, 2).flatten(2).contiguous()
+    return Matrix(16, weight_BnKk.transpose(1, 2).flatten(2).contiguous(), None)
 
 
 def unpack16(packed: Tensor) -> Tensor:
-    """What `pack16` was given, [N, K]."""
+    """The matrix that `pack16` was given, [N, K]."""
     return packed.unflatten(-1, (BLOCK, 2)).transpose(1, 2).flatten(2).flatten(0, 1)
 
 
@@ -62,34 +73,44 @@ def scratch_for(num_rows: int, num_inputs: int) -> Tensor:
     return torch.empty(num_rows * num_inputs * 5 // 4, dtype=torch.uint8)
 
 
-def multiply(
-    x_MK: Tensor, weights: Tensor, scales: Tensor | None, bias_N: Tensor | None, bits: int
-) -> Tensor:
-    """[M, K] -> [M, N], in the type of the inputs, for what `pack4`, `pack8` or `pack16` gives.
+def multiply(x_MK: Tensor, matrix: Matrix, bias_N: Tensor | None = None) -> Tensor:
+    """[M, K] -> [M, N], in the type of the inputs.
 
     A bias is of that type too. Weights of 16 bits take inputs in bfloat16.
     """
+    return _multiply(x_MK, [(len(x_MK), matrix)], bias_N)
+
+
+def multiply_each(x_MK: Tensor, matrices: Sequence[Matrix], counts: Sequence[int]) -> Tensor:
+    """`multiply` of so many rows with each of some matrices of equal shapes, in their order."""
+    return _multiply(x_MK, [pair for pair in zip(counts, matrices, strict=True) if pair[0]], None)
+
+
+def _multiply(x_MK: Tensor, pieces: Sequence[tuple[int, Matrix]], bias_N: Tensor | None) -> Tensor:
     kernels = library()
     assert kernels is not None
-    x_MK = x_MK.contiguous()
-    num_rows, num_inputs = x_MK.shape
-    y_MN = x_MK.new_empty(num_rows, len(weights) * BLOCK)
-    scratch = scratch_for(num_rows, num_inputs)
-    job = _Product(
-        x_MK.data_ptr(),
-        y_MN.data_ptr(),
-        None,
-        None if bias_N is None else bias_N.data_ptr(),
-        weights.data_ptr(),
-        None if scales is None else scales.data_ptr(),
-        scratch.data_ptr(),
-        num_rows,
-        y_MN.shape[1],
-        num_inputs,
-        bits,
-        x_MK.dtype is torch.bfloat16,
-        scales is not None and scales.dtype is torch.bfloat16,
-        has_tiles(),
-    )
-    kernels.janus_multiply(ctypes.byref(job), torch.get_num_threads())
+    x_MK, num_inputs = x_MK.contiguous(), x_MK.shape[1]
+    y_MN = x_MK.new_empty(len(x_MK), len(pieces[0][1].packed) * BLOCK if pieces else 0)
+    scratch = scratch_for(len(x_MK), num_inputs)
+    jobs, row = (_Product * len(pieces))(), 0
+    for i, (num_rows, matrix) in enumerate(pieces):
+        scales = matrix.scales
+        jobs[i] = _Product(
+            x_MK[row:].data_ptr(),
+            y_MN[row:].data_ptr(),
+            None,
+            None if bias_N is None else bias_N.data_ptr(),
+            matrix.packed.data_ptr(),
+            None if scales is None else scales.data_ptr(),
+            scratch[row * num_inputs * 5 // 4 :].data_ptr(),
+            num_rows,
+            y_MN.shape[1],
+            num_inputs,
+            matrix.bits,
+            x_MK.dtype is torch.bfloat16,
+            scales is not None and scales.dtype is torch.bfloat16,
+            has_tiles(),
+        )
+        row += num_rows
+    kernels.janus_multiply(jobs, ctypes.c_int64(len(pieces)), torch.get_num_threads())
     return y_MN

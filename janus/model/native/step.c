@@ -105,7 +105,8 @@ static void attend_shared(const Step *step, const Layer *layer, float *weights) 
                                  .v_place = d,
                                  .key_width = d,
                                  .width = d,
-                                 .scale = step->scale};
+                                 .scale = step->scale,
+                                 .is_bfloat16 = 1};
             attend(&query, weights);
         }
 }

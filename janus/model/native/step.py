@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from janus.model.native.build import has_tiles, library
-from janus.model.native.products import BLOCK, scratch_for
+from janus.model.native.products import BLOCK, Matrix, scratch_for
 
 
 class _Matrix(ctypes.Structure):
@@ -50,28 +50,6 @@ class _Step(ctypes.Structure):
 
 
 @dataclass(frozen=True, slots=True)
-class Matrix:
-    """As `products` packs it."""
-
-    bits: int
-    packed: Tensor
-    scales: Tensor | None
-
-    @property
-    def struct(self) -> _Matrix:
-        scales, is_bfloat16 = self.scales, False
-        if scales is not None:
-            is_bfloat16 = scales.dtype is torch.bfloat16
-        return _Matrix(
-            self.packed.data_ptr(),
-            None if scales is None else scales.data_ptr(),
-            len(self.packed) * BLOCK,
-            self.bits,
-            is_bfloat16,
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Layer:
     """The weights of one layer."""
 
@@ -87,10 +65,10 @@ class Layer:
         return _Layer(
             self.attention_norm_D.data_ptr(),
             self.feed_forward_norm_D.data_ptr(),
-            self.qkv.struct,
-            self.out.struct,
-            self.gate_up.struct,
-            self.down.struct,
+            _struct_of(self.qkv),
+            _struct_of(self.out),
+            _struct_of(self.gate_up),
+            _struct_of(self.down),
         )
 
 
@@ -167,3 +145,16 @@ class Layers:
         )
         kernels.janus_run(ctypes.byref(step), torch.get_num_threads())
         return hidden_ND
+
+
+def _struct_of(matrix: Matrix) -> _Matrix:
+    scales, is_bfloat16 = matrix.scales, False
+    if scales is not None:
+        is_bfloat16 = scales.dtype is torch.bfloat16
+    return _Matrix(
+        matrix.packed.data_ptr(),
+        None if scales is None else scales.data_ptr(),
+        len(matrix.packed) * BLOCK,
+        matrix.bits,
+        is_bfloat16,
+    )

@@ -9,9 +9,6 @@ output, and attend to c itself (fewer bytes). Both give the same result.
 # N new tokens, D width, H heads, S slots, R rows, L positions, r rank of c, e rotated numbers,
 # n unrotated numbers of a query, v numbers of a value
 
-from dataclasses import dataclass
-from typing import Self
-
 import torch
 from torch import Tensor, nn
 
@@ -20,6 +17,7 @@ from janus.model.attention import attend, attend_complete, attend_in_place
 from janus.model.cache import Block, LayerCache, Rows, mask_R1TL
 from janus.model.native import whole
 from janus.model.norm import RMSNorm
+from janus.model.packed import pack_kept
 from janus.model.rotary import Rotation, softmax_scale
 
 
@@ -45,21 +43,27 @@ class LatentAttention(nn.Module):
             width, latent.kv_lora_rank + latent.qk_rope_head_dim, bias=bias
         )
         self.kv_a_layernorm = RMSNorm(latent.kv_lora_rank, eps=1e-6)
-        self.kv_b_proj = nn.Linear(
+        self.kv_b_proj: nn.Module = nn.Linear(
             latent.kv_lora_rank,
             self.num_heads * (latent.qk_nope_head_dim + latent.v_head_dim),
             bias=False,
         )
         self.o_proj = nn.Linear(self.num_heads * latent.v_head_dim, width, bias=config.output_bias)
-        self.packed: PackedExpansion | None = None
+        self.folded: tuple[Tensor, Tensor] | None = None  # [H, n, r] and [H, r, v], once packed
 
     def pack(self) -> None:
         """From now on a token's numbers do not depend on the other tokens, to the bit."""
-        self.packed = PackedExpansion.of(self._expansion(), self.latent.qk_nope_head_dim)
+        assert isinstance(self.kv_b_proj, nn.Linear)
+        key_Hnr, value_Hvr = (weight.detach() for weight in self._expansion())
+        self.folded = key_Hnr.contiguous(), value_Hvr.transpose(1, 2).contiguous()
+        self.kv_b_proj = pack_kept(self.kv_b_proj)
 
-    def _expansion(self) -> Tensor:
-        """[H, n + v, r]"""
-        return self.kv_b_proj.weight.unflatten(0, (self.num_heads, -1))
+    def _expansion(self) -> tuple[Tensor, Tensor]:
+        """The weights of the keys [H, n, r] and of the values [H, v, r]."""
+        assert isinstance(self.kv_b_proj, nn.Linear)
+        weight_Hxr = self.kv_b_proj.weight.unflatten(0, (self.num_heads, -1))
+        n = self.latent.qk_nope_head_dim
+        return weight_Hxr[:, :n], weight_Hxr[:, n:]
 
     def forward(
         self, hidden_ND: Tensor, rotation: Rotation, rows: Rows, cache: LayerCache | None
@@ -103,9 +107,10 @@ class LatentAttention(nn.Module):
     def _expand(self, c: Tensor) -> tuple[Tensor, Tensor]:
         """Cached vectors [..., r + e] -> keys [..., H, n + e] and values [..., H, v]."""
         c_r, k_e = c.split([self.latent.kv_lora_rank, self.latent.qk_rope_head_dim], dim=-1)
-        expanded = self.kv_b_proj(c_r) if self.packed is None else self.packed.expand(c_r)
-        k_Hn, v_Hv = expanded.unflatten(-1, (self.num_heads, -1)).split(
-            [self.latent.qk_nope_head_dim, self.latent.v_head_dim], dim=-1
+        k_Hn, v_Hv = (
+            self.kv_b_proj(c_r)
+            .unflatten(-1, (self.num_heads, -1))
+            .split([self.latent.qk_nope_head_dim, self.latent.v_head_dim], dim=-1)
         )
         k_He = k_e[..., None, :].expand(*k_Hn.shape[:-1], -1)
         return torch.cat([k_Hn, k_He], dim=-1), v_Hv
@@ -139,18 +144,24 @@ class LatentAttention(nn.Module):
         one value, so they stand where further queries would.
         """
         n, r = self.latent.qk_nope_head_dim, self.latent.kv_lora_rank
-        if self.packed is None:
-            q_RTHr = torch.einsum("RTHn,Hnr->RTHr", q_RTHq[..., :n], self._expansion()[:, :n])
-        else:
-            q_RTHr = _heads(q_RTHq[..., :n], self.packed.key_Hnr)
+        q_RTHr = self._fold_query(q_RTHq[..., :n])
         q_RTHc = torch.cat([q_RTHr, q_RTHq[..., n:]], dim=-1)
         c_S1Lc = cache.tensors[0][:, None]
         out_RTHr = attend_in_place(q_RTHc, c_S1Lc, c_S1Lc[..., :r], block, self.scale)
         if out_RTHr is None:
             out_RTHr = self._attend_read(q_RTHc, block, cache)[..., :r]
-        if self.packed is None:
-            return torch.einsum("RTHr,Hvr->RTHv", out_RTHr, self._expansion()[:, n:])
-        return _heads(out_RTHr, self.packed.value_Hrv)
+        return self._unfold_output(out_RTHr)
+
+    def _fold_query(self, q_RTHn: Tensor) -> Tensor:
+        if self.folded is None:
+            return torch.einsum("RTHn,Hnr->RTHr", q_RTHn, self._expansion()[0])
+        return whole.multiply(q_RTHn.flatten(0, 1), self.folded[0]).unflatten(0, q_RTHn.shape[:2])
+
+    def _unfold_output(self, out_RTHr: Tensor) -> Tensor:
+        if self.folded is None:
+            return torch.einsum("RTHr,Hvr->RTHv", out_RTHr, self._expansion()[1])
+        out_NHv = whole.multiply(out_RTHr.flatten(0, 1), self.folded[1])
+        return out_NHv.unflatten(0, out_RTHr.shape[:2])
 
     def _attend_read(self, q_RTHc: Tensor, block: Block, cache: LayerCache) -> Tensor:
         """[R, T, H, c]. One tensor is key and value: nothing is copied and any kernel will do."""
@@ -173,30 +184,6 @@ class LatentAttention(nn.Module):
         if mask is None:
             mask = mask_R1TL(torch.arange(block.count, device=block.slots_R.device)[None])
         return mask.repeat_interleave(self.num_heads, dim=2)
-
-
-@dataclass(frozen=True, slots=True)
-class PackedExpansion:
-    """The weights of the expansion, for products of our own."""
-
-    key_Hnr: Tensor
-    value_Hrv: Tensor
-    both_rx: Tensor  # of all heads, side by side
-
-    @classmethod
-    def of(cls, weight_Hxr: Tensor, n: int) -> Self:
-        key_Hnr, value_Hvr = weight_Hxr.detach().split([n, weight_Hxr.shape[1] - n], dim=1)
-        both_rx = weight_Hxr.detach().flatten(0, 1).T.contiguous()
-        return cls(key_Hnr, value_Hvr.transpose(1, 2).contiguous(), both_rx)
-
-    def expand(self, c_r: Tensor) -> Tensor:
-        """[..., r] -> keys and values of all heads, [..., x]."""
-        expanded_Nx = whole.multiply(c_r.flatten(0, -2)[:, None], self.both_rx[None])[:, 0]
-        return expanded_Nx.unflatten(0, c_r.shape[:-1])
-
-
-def _heads(x_RTHk: Tensor, weight_Hkm: Tensor) -> Tensor:
-    return whole.multiply(x_RTHk.flatten(0, 1), weight_Hkm).unflatten(0, x_RTHk.shape[:2])
 
 
 def new_latent_cache(

@@ -214,7 +214,7 @@ class NativeLinear(PackedLinear):
 class InvariantLinear(PackedLinear):
     """Weights as they are, multiplied so that a row's result does not depend on the other rows."""
 
-    num_cheap_rows = 64  # it is no matter
+    num_cheap_rows = 64  # their number hardly matters for such small matrices
 
     def __init__(self, weight_NK: Tensor, bias_N: Tensor | None = None) -> None:
         out_features, in_features = weight_NK.shape
@@ -257,3 +257,13 @@ def pack_bfloat16_matrix(weight_NK: Tensor, bias_N: Tensor | None = None) -> Pac
     if products.suits((num_outputs, num_inputs), torch.bfloat16):
         return NativeLinear.of_bfloat16(weight_NK, bias_N)
     return BFloat16Linear(weight_NK, bias_N)
+
+
+def pack_kept(linear: nn.Linear) -> PackedLinear:
+    """A layer that keeps its precision, so that a row does not depend on the others either.
+
+    For a CPU that `native.library` is for.
+    """
+    if linear.weight.dtype is torch.bfloat16:
+        return pack_bfloat16_matrix(linear.weight, linear.bias)
+    return InvariantLinear(linear.weight, linear.bias)

@@ -26,15 +26,14 @@ from janus.model.attention import Attention
 from janus.model.latent_attention import LatentAttention
 from janus.model.model import JanusModel
 from janus.model.moe import Experts, FeedForward, Router, gated
-from janus.model.native import whole
 from janus.model.native.build import library
 from janus.model.packed import (
-    InvariantLinear,
     NativeLinear,
     PackedLinear,
     has_onednn,
     pack,
     pack_bfloat16_matrix,
+    pack_kept,
 )
 from janus.model.packed_layers import PackedLayers
 from janus.model.rounded import Rounded, Rounded4, Rounded8, round_matrix
@@ -149,9 +148,7 @@ def pack_quantized(
     model.quantization = kind
     if _multiplies_bfloat16(model):
         _pack_bfloat16_part(model, CODES_IN)
-    else:
-        _pack_whole_part(model, CODES_IN)
-    _pack_small(model)
+    _pack_kept(model)
     model.language_model.at_once = PackedLayers.of(model.language_model)
     return model
 
@@ -177,7 +174,7 @@ def pack_bfloat16(model: JanusModel) -> JanusModel:
         for name in [*packed_parts(model), CODES_IN, "vision_model.encoder", "aligner"]:
             _fuse_part(model, name)
             _pack_bfloat16_part(model, name)
-        _pack_small(model)
+        _pack_kept(model)
         model.language_model.at_once = PackedLayers.of(model.language_model)
     return model
 
@@ -217,16 +214,15 @@ def _pack_bfloat16_part(model: JanusModel, name: str) -> None:
             model.set_submodule(path, pack_bfloat16_matrix(module.weight, module.bias))
 
 
-def _pack_whole_part(model: JanusModel, name: str) -> None:
-    for path, linear in _modules(model, name):
-        if isinstance(linear, nn.Linear) and whole.suits(linear.weight):
-            model.set_submodule(path, InvariantLinear(linear.weight, linear.bias))
-
-
-def _pack_small(model: JanusModel) -> None:
-    """What is not rounded: so that no row depends on the others there either."""
+def _pack_kept(model: JanusModel) -> None:
+    """What is not rounded, so that no row depends on the others there either."""
+    if library() is None:
+        return
+    for path, linear in _modules(model, CODES_IN):
+        if isinstance(linear, nn.Linear):
+            model.set_submodule(path, pack_kept(linear))
     for module in model.language_model.modules():
-        if isinstance(module, (LatentAttention, Router)) and library() is not None:
+        if isinstance(module, (LatentAttention, Router)):
             module.pack()
 
 

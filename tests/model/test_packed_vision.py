@@ -60,10 +60,19 @@ def test_norms(num_pictures: int, num_rows: int, width: int) -> None:
     assert relative_error(found_BND.double(), wanted_BND) < ROUNDING
 
 
+@pytest.mark.parametrize("num_threads", [1, 3])
 @pytest.mark.parametrize("kind", [Kind.PRODUCT, Kind.GELU, Kind.SUM])
 @pytest.mark.parametrize(("num_pictures", "num_rows", "width"), SIZES)
-def test_products(num_pictures: int, num_rows: int, width: int, kind: Kind) -> None:
+def test_products(
+    num_pictures: int,
+    num_rows: int,
+    width: int,
+    kind: Kind,
+    num_threads: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Into a buffer of its own, or added to what is there."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: num_threads)
     outputs = width if kind is Kind.SUM else 352
     weight_CK, bias_C = random(outputs, width, seed=1), random(outputs, seed=2)
     x_BND = random(num_pictures, num_rows, width)

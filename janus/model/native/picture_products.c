@@ -69,10 +69,12 @@ INLINE void ask(const Part *part, int64_t k) {
     for (int64_t i = 0; i < part->right_lines; i++) _mm_prefetch(right + i * SIDE, _MM_HINT_T1);
 }
 
-/* What is ready is finished beside it: tiles leave the other registers idle. */
+/* What is ready is finished beside it, since tiles leave the other registers idle; or before, as its
+ * sums may lie where the new ones do. */
 INLINE void add_part(const Part *part, const Ready *ready, const int has_tiles) {
     const int64_t rows = (ready->rows + part->steps - 1) / part->steps;
     int64_t row = 0;
+    for (; !has_tiles && row < ready->rows; row++) finish_row(ready, row);
     take_sums(part->sums, part->is_first, has_tiles);
     for (int64_t k = 0; k < part->steps; k++) {
         add_square(part->left + k * SQUARE, part->right + k * SQUARE, part->sums, has_tiles);

@@ -188,16 +188,19 @@ def test_previews(client: openai.OpenAI, tiny: Janus) -> None:
 
 
 @pytest.mark.parametrize("format", ["jpeg", "webp"])
-def test_previews_have_the_format_of_the_picture(client: openai.OpenAI, format: Any) -> None:
-    events = list(
-        client.images.generate(
-            prompt="a dog",
-            stream=True,
-            partial_images=2,
-            output_format=format,
-            output_compression=60,
+def test_previews_have_the_format_of_the_picture(
+    client: openai.OpenAI, tiny: Janus, format: Any
+) -> None:
+    with unhurried(tiny, seconds=0.05):
+        events = list(
+            client.images.generate(
+                prompt="a dog",
+                stream=True,
+                partial_images=2,
+                output_format=format,
+                output_compression=60,
+            )
         )
-    )
     assert [event.output_format for event in events] == [format] * 3
     assert [opened(event.b64_json).format for event in events] == [format.upper()] * 3
     settings = [read_settings(io.BytesIO(base64.b64decode(event.b64_json))) for event in events]
@@ -206,7 +209,8 @@ def test_previews_have_the_format_of_the_picture(client: openai.OpenAI, format: 
 
 def test_several_streamed_pictures(running: Running, tiny: Janus) -> None:
     asked = {"prompt": "a dog", "n": 3, "stream": True, "partial_images": 1, "seed": 8}
-    with running.http() as http, http.stream("POST", "/v1/images/generations", json=asked) as reply:
+    drawing = "POST", "/v1/images/generations"
+    with unhurried(tiny, 0.05), running.http() as http, http.stream(*drawing, json=asked) as reply:
         assert reply.headers["content-type"].startswith("text/event-stream")
         lines = [line for line in reply.iter_lines() if line.startswith("data: ")]
     events = [json.loads(line.removeprefix("data: ")) for line in lines]

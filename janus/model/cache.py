@@ -15,7 +15,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from janus.model.memory import give_back_memory
+
 CHUNK = 64  # positions that slots on a CPU grow by
+LARGE = 1 << 20  # bytes that a layer has outgrown: of two rows of Janus-Pro-1B, after each CHUNK
 
 
 class Block(Protocol):
@@ -275,6 +278,10 @@ class LayerCache:
         for tensor, kept in zip(self.tensors, old, strict=True):
             used = slice(self.num_used)  # the memory of slots never used stays untouched
             tensor[used, ..., : kept.shape[-2], :] = kept[used]
+        num_left = sum(kept.nbytes for kept in old)
+        del old, kept
+        if num_left >= LARGE:
+            give_back_memory()
 
 
 class Cache:

@@ -5,11 +5,8 @@ A model to be quantized is so layer by layer, each before the next is read, and 
 drawing does not need stay in their file: it must not be overwritten while the model runs.
 """
 
-import ctypes
 import os
-import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 from janus.config import read_config
 from janus.devices import choose_device, choose_dtype
 from janus.errors import UsageError, WeightsMissingError
+from janus.model.memory import give_back_memory
 from janus.model.model import JanusModel
 from janus.model.packed import PackedLinear
 from janus.model.packed_vision import PackedProduct
@@ -89,7 +87,7 @@ def load_model(
             quantize,
             prepare=lambda part: loader.load(lambda name: name.startswith(f"{part}.")),
         )
-        _give_back_memory()
+        give_back_memory()  # rounding leaves half a gigabyte behind
     return pack_convolutions(model)
 
 
@@ -155,13 +153,3 @@ def num_parameters(model: torch.nn.Module) -> int:
     kinds = (PackedLinear, PackedProduct, Rounded, RoundedExperts)
     packed = (m.num_weights for m in model.modules() if isinstance(m, kinds))
     return sum(parameter.numel() for parameter in model.parameters()) + sum(packed)
-
-
-def _give_back_memory() -> None:
-    """Gives the system what this process has freed, where the C library would keep it (glibc).
-
-    What was rounded leaves half a gigabyte of such memory behind, in pieces.
-    """
-    if sys.platform == "linux":
-        with suppress(AttributeError):  # other C libraries have no such function
-            ctypes.CDLL(None).malloc_trim(0)

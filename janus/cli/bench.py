@@ -214,16 +214,18 @@ def _drawings(janus: "Janus", num: int) -> "list[ImageRequest]":
 
 
 def _answers(janus: "Janus") -> "list[TextRequest]":
-    """To questions about a picture."""
+    """To questions about a picture; without an end, so that no drawing is soon by itself."""
     from PIL import Image
 
     from janus.evaluation.precision import PROMPTS
 
     picture = Image.new("RGB", (janus.image_size, janus.image_size), "orange")
-    return [
-        janus.text_request(picture, f"Is this {prompt}?", seed=i, temperature=1.0, max_tokens=200)
-        for i, prompt in enumerate(PROMPTS[:4])
-    ]
+    length = janus.model.config.num_image_tokens
+    asked = (
+        janus.text_request(picture, f"Is this {prompt}?", seed=i, temperature=1, max_tokens=length)
+        for i, prompt in enumerate(PROMPTS)
+    )
+    return [replace(request, eos_ids=frozenset()) for request in asked]
 
 
 def _random(name: str, options: ModelOptions) -> "JanusModel":

@@ -5,7 +5,7 @@ the same. A picture's numbers do not depend on the pictures beside it, to the bi
 """
 
 # B pictures, N patches, K inputs, C outputs, D width
-# R = N / 32 and S = K / 32, both rounded up: rows and columns of squares
+# S = K / 32: squares side by side
 
 import ctypes
 from collections.abc import Sequence

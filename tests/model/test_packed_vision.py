@@ -58,6 +58,7 @@ def test_norms(num_pictures: int, num_rows: int, width: int) -> None:
     found_BND = Steps([norm(weight_D, bias_D)]).run(x_BND)
     wanted_BND = F.layer_norm(x_BND.double(), (width,), weight_D.double(), bias_D.double(), 1e-6)
     assert relative_error(found_BND.double(), wanted_BND) < ROUNDING
+    assert not found_BND.is_inference()  # what follows may be recorded for gradients
 
 
 @pytest.mark.parametrize("num_threads", [1, 3])

@@ -88,7 +88,7 @@ class Steps:
             for buffer in range(NUM_BUFFERS)
         ]
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def run(self, x_BND: Tensor) -> Tensor:
         """Rows of pictures in bfloat16 -> what the last step leaves of them, [B, N, C]."""
         kernels, (num_pictures, num_rows) = library(), x_BND.shape[:2]

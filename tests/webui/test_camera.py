@@ -62,7 +62,7 @@ def test_pictures_are_taken_as_they_are_and_asked_about(page: Page):
         taken = Image.open(file).convert("RGB")
     frame = Image.open(io.BytesIO(base64.b64decode(seen.partition(",")[2]))).convert("RGB")
     assert difference(taken, frame) < 3 < difference(taken, ImageOps.mirror(frame))
-    assert page.evaluate(ENDED)
+    page.wait_for_function(ENDED)
     page.get_by_label("Question").fill("What is it?")
     page.locator("#ask").click()
     expect(page.locator("#chat img")).to_have_count(1)
@@ -79,7 +79,7 @@ def test_the_camera_is_off_once_its_window_is_closed(page: Page):
     page.locator("#camera video").evaluate(FREEZE)
     page.keyboard.press("Escape")
     expect(page.locator("#camera")).to_be_hidden()
-    assert page.evaluate(ENDED)
+    page.wait_for_function(ENDED)
     expect(page.get_by_role("button", name="Drop")).to_be_visible()
     open_camera(page)
 

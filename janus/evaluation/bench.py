@@ -21,6 +21,7 @@ from janus.engine.request import ImageRequest, TextRequest, Ticket
 from janus.engine.windows import Windows
 from janus.errors import UsageError
 from janus.generation.params import DrawParams, TextParams
+from janus.model.memory import in_large_pages
 from janus.model.model import JanusModel
 from janus.model.packed import PackedLinear
 from janus.prompts.batch import Prompt
@@ -238,6 +239,8 @@ def ids_of_one(config: JanusConfig) -> Tensor:
 def measure_bandwidth(device: torch.device | str = "cpu") -> float:
     """Bytes that the device, or all threads together, read from memory in a second."""
     numbers = torch.ones(BANDWIDTH_BYTES // 8, dtype=torch.int64, device=device)
+    if numbers.is_cpu:
+        numbers = in_large_pages(numbers)
     times = [_milliseconds(numbers.sum, wait=True) for _ in range(8)]
     return BANDWIDTH_BYTES / (statistics.median(times) / 1e3)
 

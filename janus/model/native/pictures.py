@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from janus.model.memory import in_large_pages
 from janus.model.native.build import has_tiles, library
 
 SIDE = 32
@@ -131,7 +132,7 @@ def suits(*widths: int) -> bool:
 def pack(weight_CK: Tensor) -> Tensor:
     """A matrix as the right side of a product: [C / 32, S, 2, 16, 16, 2]."""
     tiles = weight_CK.detach().unflatten(0, (-1, 2, 16)).unflatten(-1, (-1, 16, 2))
-    return tiles.permute(0, 3, 1, 4, 2, 5).contiguous()
+    return in_large_pages(tiles.permute(0, 3, 1, 4, 2, 5))
 
 
 def unpack(packed: Tensor) -> Tensor:

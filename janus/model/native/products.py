@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from janus.model.memory import in_large_pages
 from janus.model.native.build import has_tiles, library
 from janus.model.rounded import GROUP, Rounded4, Rounded8
 
@@ -45,22 +46,22 @@ def pack4(rounded: Rounded4, dtype: torch.dtype) -> Matrix:
     """Weights [B, K / 8, 64] and their scales [B, G, 2, 16] in `dtype`, for the kernel."""
     whole_BnKhk = rounded.whole().unflatten(0, (-1, BLOCK)).unflatten(-1, (-1, 2, 4))
     earlier, later = whole_BnKhk.unbind(-2)
-    packed = (earlier | later << 4).transpose(1, 2).flatten(2)
+    packed = in_large_pages((earlier | later << 4).transpose(1, 2)).flatten(2)
     scales_BnG2 = rounded.weight_scale.to(dtype).unflatten(0, (-1, BLOCK))
-    return Matrix(4, packed.contiguous(), scales_BnG2.permute(0, 2, 3, 1).contiguous())
+    return Matrix(4, packed, scales_BnG2.permute(0, 2, 3, 1).contiguous())
 
 
 def pack8(rounded: Rounded8) -> Matrix:
     """Weights [B, K / 4, 64] and a scale for each output."""
     whole_NK = (rounded.weight.view(torch.uint8) ^ 128).unflatten(0, (-1, BLOCK))
-    packed = whole_NK.unflatten(-1, (-1, 4)).transpose(1, 2).flatten(2)
-    return Matrix(8, packed.contiguous(), rounded.weight_scale)
+    packed = in_large_pages(whole_NK.unflatten(-1, (-1, 4)).transpose(1, 2)).flatten(2)
+    return Matrix(8, packed, rounded.weight_scale)
 
 
 def pack16(weight_NK: Tensor) -> Matrix:
     """Weights [B, K / 2, 32] in bfloat16."""
     weight_BnKk = weight_NK.bfloat16().unflatten(0, (-1, BLOCK)).unflatten(-1, (-1, 2))
-    return Matrix(16, weight_BnKk.transpose(1, 2).flatten(2).contiguous(), None)
+    return Matrix(16, in_large_pages(weight_BnKk.transpose(1, 2)).flatten(2), None)
 
 
 def unpack16(packed: Tensor) -> Tensor:

@@ -1,0 +1,36 @@
+"""Memory that is read often lies in large pages."""
+
+import mmap
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from janus.model.memory import LARGE_PAGE, in_large_pages
+
+MAPPINGS = Path("/proc/self/smaps")
+MAPPING = re.compile(
+    r"^([0-9a-f]+)-([0-9a-f]+) .*?^VmFlags: ([a-z0-9 ]*)$", re.DOTALL | re.MULTILINE
+)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.uint8])
+@pytest.mark.parametrize("size", [3, LARGE_PAGE // 64])
+def test_numbers_stay_as_they_are(dtype: torch.dtype, size: int):
+    x = torch.randint(0, 99, (size, 128)).to(dtype).T
+    y = in_large_pages(x)
+    assert y.is_contiguous() and y.dtype is dtype and torch.equal(y, x)
+    y.zero_()
+    assert x.any()
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_HUGEPAGE"), reason="the system has no large pages")
+def test_large_pages_are_asked_for():
+    x = in_large_pages(torch.zeros(LARGE_PAGE))
+    flags = next(
+        flags
+        for first, after, flags in MAPPING.findall(MAPPINGS.read_text())
+        if int(first, 16) <= x.data_ptr() < int(after, 16)
+    )
+    assert "hg" in flags.split()

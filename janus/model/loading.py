@@ -16,7 +16,6 @@ from torch.overrides import TorchFunctionMode
 from janus.config import read_config
 from janus.devices import choose_device, choose_dtype
 from janus.errors import UsageError, WeightsMissingError
-from janus.model.memory import give_back_memory
 from janus.model.model import JanusModel
 from janus.model.packed import PackedLinear
 from janus.model.packed_vision import PackedProduct
@@ -87,7 +86,6 @@ def load_model(
             quantize,
             prepare=lambda part: loader.load(lambda name: name.startswith(f"{part}.")),
         )
-        give_back_memory()  # rounding leaves half a gigabyte behind
     return pack_convolutions(model)
 
 

@@ -24,6 +24,7 @@ from janus.errors import UsageError
 from janus.model import packed_vision
 from janus.model.attention import Attention
 from janus.model.latent_attention import LatentAttention
+from janus.model.memory import give_back_memory
 from janus.model.model import JanusModel
 from janus.model.moe import Experts, FeedForward, Router, gated
 from janus.model.native.build import library
@@ -143,6 +144,7 @@ def pack_quantized(
         prepare(name)
         round_part(model, name, kind)
         _pack_part(model, name)
+        give_back_memory()  # rounding leaves many times the result behind
     if packed_vision.suits(model.vision_model):
         packed_vision.pack_vision_when_it_sees(model.vision_model)
     model.quantization = kind

@@ -176,6 +176,7 @@ def pack_bfloat16(model: JanusModel) -> JanusModel:
         for name in [*packed_parts(model), CODES_IN, "vision_model.encoder", "aligner"]:
             _fuse_part(model, name)
             _pack_bfloat16_part(model, name)
+            give_back_memory()
         _pack_kept(model)
         model.language_model.at_once = PackedLayers.of(model.language_model)
     return model

@@ -19,6 +19,8 @@
 #define ALONE 200000    /* multiplications for which no second thread is woken */
 #define AHEAD 4096      /* bytes: the processor itself fetches ahead no further than a page */
 
+INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
 /* Sixteen numbers from place i on, float32 or bfloat16, as float32. */
 INLINE __m512 load(const void *from, int64_t i, int is_bfloat16) {
     if (!is_bfloat16) return _mm512_loadu_ps((const float *)from + i);

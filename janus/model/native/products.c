@@ -11,22 +11,29 @@
 
 #define FEW 4 /* rows that whole numbers need no tiles for */
 
-static void round_span(const Product *job, int64_t i, int64_t span, Inputs to) {
+static void round_span(const Product *job, int64_t i, int64_t span, const Inputs *to) {
+    const int64_t row = i * span / job->K, first = i * span % job->K;
     __m512 largest = _mm512_setzero_ps();
     for (int64_t k = i * span; k < (i + 1) * span; k += 16)
         largest = _mm512_max_ps(largest, _mm512_abs_ps(load(job->x, k, job->is_bfloat16)));
     const float top = _mm512_reduce_max_ps(largest) + 1e-12f;
     __m512i sum = _mm512_setzero_si512();
-    for (int64_t k = i * span; k < (i + 1) * span; k += 16) {
-        __m512 x = _mm512_mul_ps(load(job->x, k, job->is_bfloat16), _mm512_set1_ps(127 / top));
-        __m512i whole = _mm512_cvtps_epi32(x);
+    for (int64_t k = 0; k < span; k += 16) {
+        __m512 x = load(job->x, i * span + k, job->is_bfloat16);
+        __m512i whole = _mm512_cvtps_epi32(_mm512_mul_ps(x, _mm512_set1_ps(127 / top)));
         sum = _mm512_add_epi32(sum, whole);
-        _mm_storeu_si128((void *)(to.whole + k), _mm512_cvtsepi32_epi8(whole));
+        _mm_storeu_si128((void *)inputs_at(to, row, first + k), _mm512_cvtsepi32_epi8(whole));
     }
-    to.scale[i] = top / 127;
+    to->scale[i] = top / 127;
     const int32_t total = _mm512_reduce_add_epi32(sum);
-    to.sum[i] = total;
-    to.start[i] = (job->bits == 4 ? -8 : -128) * total;
+    to->sum[i] = total;
+    to->start[i] = (job->bits == 4 ? -8 : -128) * total;
+}
+
+static void lay_in_tiles(const Product *job, int64_t row, const Inputs *to) {
+    const uint8_t *x = (const uint8_t *)job->x + row * to->row_bytes;
+    for (int64_t i = 0; i < to->row_bytes; i += 64)
+        _mm512_storeu_si512(inputs_at(to, row, i), _mm512_loadu_si512(x + i));
 }
 
 /* Four bytes of the inputs in every lane. */
@@ -47,7 +54,7 @@ INLINE void tile4(const Product *job, Inputs x, int64_t row, int64_t block, cons
     for (int r = 0; r < R; r++)
         for (int b = 0; b < B; b++) y[r][b] = _mm512_setzero_ps();
     for (int64_t g = 0; g < groups; g++) {
-        const int8_t *inputs = x.whole + row * K + g * GROUP;
+        const uint8_t *inputs = x.bytes + row * K + g * GROUP;
         const uint8_t *w = job->w + block * K * BLOCK / 2 + g * GROUP * BLOCK / 2;
         __m512i sum[R][B];
         for (int r = 0; r < R; r++)
@@ -60,7 +67,7 @@ INLINE void tile4(const Product *job, Inputs x, int64_t row, int64_t block, cons
                 __m512i earlier = _mm512_and_si512(both, low);
                 __m512i later = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
                 for (int r = 0; r < R; r++) {
-                    const int8_t *from = inputs + r * K + k;
+                    const uint8_t *from = inputs + r * K + k;
                     sum[r][b] = _mm512_dpbusd_epi32(sum[r][b], earlier, four(from));
                     sum[r][b] = _mm512_dpbusd_epi32(sum[r][b], later, four(from + 4));
                 }
@@ -86,7 +93,7 @@ INLINE void tile4(const Product *job, Inputs x, int64_t row, int64_t block, cons
 INLINE void tile8(const Product *job, Inputs x, int64_t row, int64_t block, const int R,
                   const int B) {
     const int64_t K = job->K;
-    const int8_t *inputs = x.whole + row * K;
+    const uint8_t *inputs = x.bytes + row * K;
     const uint8_t *w = job->w + block * K * BLOCK;
     __m512i sum[R][B];
     for (int r = 0; r < R; r++)
@@ -153,13 +160,26 @@ static void multiply_blocks(const Product *job, Inputs x, int64_t block, int64_t
 
 void multiply_shared(const Product *job) {
     const int64_t span = job->bits == 4 ? GROUP : job->K, spans = job->M * job->K / span;
-    const int64_t blocks = job->N / BLOCK;
+    const int64_t blocks = job->N / BLOCK, row_bytes = job->bits == 16 ? 2 * job->K : job->K;
     const int in_tiles = job->has_tiles && (job->bits == 16 || job->M > FEW);
-    float *scales = (float *)((int8_t *)job->scratch + job->M * job->K);
-    Inputs x = {job->scratch, scales, scales + spans, (int32_t *)(scales + 2 * spans)};
+    const int is_laid = in_tiles && job->M > ROWS;
+    const int64_t rows = is_laid ? (job->M + ROWS - 1) / ROWS * ROWS : job->M;
+    float *scales = (float *)((uint8_t *)job->scratch + rows * row_bytes);
+    const Inputs x = {
+        .bytes = job->bits == 16 && !is_laid ? (uint8_t *)job->x : job->scratch,
+        .row_bytes = row_bytes,
+        .line = is_laid ? 64 : row_bytes,
+        .tile = is_laid ? 1024 : 64,
+        .scale = scales,
+        .sum = scales + spans,
+        .start = (int32_t *)(scales + 2 * spans),
+    };
     if (job->bits != 16) {
 #pragma omp for schedule(static)
-        for (int64_t i = 0; i < spans; i++) round_span(job, i, span, x);
+        for (int64_t i = 0; i < spans; i++) round_span(job, i, span, &x);
+    } else if (is_laid) {
+#pragma omp for schedule(static)
+        for (int64_t row = 0; row < job->M; row++) lay_in_tiles(job, row, &x);
     }
     int64_t shaped = 0;
 #pragma omp for schedule(static)

@@ -4,13 +4,23 @@
 
 #include "kernels.h"
 
-/* The inputs in eight bits: x = whole * scale, with a scale for each span of a row. */
+#define ROWS 32 /* that tiles multiply at once */
+
+/* The inputs as they are multiplied: in eight bits, with a scale for each span of a row, or in
+ * bfloat16. They lie row by row; where tiles multiply more than ROWS, tile by tile: sixteen rows'
+ * first 64 bytes, then the next, filled up to ROWS with whatever is there. */
 typedef struct {
-    int8_t *whole;  /* [M, K] */
-    float *scale;   /* [M, K / span] */
-    float *sum;     /* of the span's whole numbers, [M, K / span] */
+    uint8_t *bytes;
+    int64_t row_bytes, line, tile; /* from a row to the next, from 64 of its bytes to the next */
+    float *scale;                  /* [M, K / span] */
+    float *sum;                    /* of the span's whole numbers, [M, K / span] */
     int32_t *start; /* of a sum with weights, so that they need no sign, [M, K / span] */
 } Inputs;
+
+INLINE uint8_t *inputs_at(const Inputs *x, int64_t row, int64_t byte) {
+    return x->bytes + row / 16 * 16 * x->row_bytes + row % 16 * x->line + byte / 64 * x->tile +
+           byte % 64;
+}
 
 INLINE void finish(const Product *job, int64_t row, int64_t block, __m512 y) {
     const int64_t place = row * job->N + block * BLOCK;

@@ -14,6 +14,7 @@ from janus.model.native.build import has_tiles, library
 from janus.model.rounded import GROUP, Rounded4, Rounded8
 
 BLOCK = 16
+ROWS = 32  # that tiles multiply at once
 
 
 class _Product(ctypes.Structure):
@@ -70,8 +71,10 @@ def unpack16(packed: Tensor) -> Tensor:
 
 
 def scratch_for(num_rows: int, num_inputs: int) -> Tensor:
-    """Memory for the inputs in eight bits, with what is known of each span of them."""
-    return torch.empty(num_rows * num_inputs * 5 // 4, dtype=torch.uint8)
+    """Memory for the inputs as they are multiplied, with what is known of each span of them."""
+    if num_rows > ROWS:
+        num_rows = -(-num_rows // ROWS) * ROWS
+    return torch.empty(2 * num_rows * num_inputs, dtype=torch.uint8)
 
 
 def multiply(x_MK: Tensor, matrix: Matrix, bias_N: Tensor | None = None) -> Tensor:
@@ -92,7 +95,7 @@ def _multiply(x_MK: Tensor, pieces: Sequence[tuple[int, Matrix]], bias_N: Tensor
     assert kernels is not None
     x_MK, num_inputs = x_MK.contiguous(), x_MK.shape[1]
     y_MN = x_MK.new_empty(len(x_MK), len(pieces[0][1].packed) * BLOCK if pieces else 0)
-    scratch = scratch_for(len(x_MK), num_inputs)
+    scratch = scratch_for(max((num_rows for num_rows, _ in pieces), default=0), num_inputs)
     jobs, row = (_Product * len(pieces))(), 0
     for i, (num_rows, matrix) in enumerate(pieces):
         scales = matrix.scales
@@ -103,7 +106,7 @@ def _multiply(x_MK: Tensor, pieces: Sequence[tuple[int, Matrix]], bias_N: Tensor
             None if bias_N is None else bias_N.data_ptr(),
             matrix.packed.data_ptr(),
             None if scales is None else scales.data_ptr(),
-            scratch[row * num_inputs * 5 // 4 :].data_ptr(),
+            scratch.data_ptr(),  # one product after the other
             num_rows,
             y_MN.shape[1],
             num_inputs,

@@ -16,8 +16,6 @@
 
 INLINE int64_t squares(int64_t numbers) { return (numbers + SIDE - 1) / SIDE; }
 
-INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
 /* Sums of 32 by 32 in float32, which begin at zero if `fresh`: the first four tiles hold them. */
 INLINE void take_sums(float *sums, int fresh, int has_tiles) {
     const int64_t line = SIDE * sizeof(float);

@@ -6,6 +6,9 @@
 #include "products.h"
 #include "tiles.h"
 
+#define SETS 16 /* of rows, for which a part of the weights stays in the L1 cache */
+#define STEPS 4 /* tiles of such a part, one after the other */
+
 /* How the eight registers of a processor with tiles are used: four sums of two times sixteen rows
  * and two blocks, the inputs of the rows, and the weights of the blocks. */
 static void shape_tiles(int64_t rows) {
@@ -14,24 +17,52 @@ static void shape_tiles(int64_t rows) {
     set_up_tiles(lines);
 }
 
-/* Asks for the tile of weights that is read later. */
-INLINE void ask(const uint8_t *w) {
-    for (int i = 0; i < 1024; i += 64) _mm_prefetch((const char *)(w + AHEAD + i), _MM_HINT_T0);
-}
-
+/* Of a set of rows and two blocks, whole numbers or float32. */
 typedef struct {
-    int32_t of[2][16][2][BLOCK] __attribute__((aligned(64))); /* or float32 */
+    int32_t of[2][16][2][BLOCK] __attribute__((aligned(64)));
 } Sums;
 
+/* Some sets of rows from `row` on, and one or two blocks of weights. */
+typedef struct {
+    const Product *job;
+    Inputs x;
+    int64_t row, sets, block;
+} Area;
+
+static const uint8_t *inputs_of(const Area *area, int64_t set, int64_t step) {
+    return inputs_at(&area->x, area->row + set * ROWS, step * 64);
+}
+
+/* Asks for the tiles of B blocks that are read soon, of all in turn. */
+INLINE void ask_soon(const uint8_t *w, int64_t block_bytes, const int B) {
+    for (int i = AHEAD; i < AHEAD + 1024; i += 64)
+        for (int b = 0; b < B; b++)
+            _mm_prefetch((const char *)(w + b * block_bytes + i), _MM_HINT_T0);
+}
+
+/* Asks for a part of tiles that are read later, while others are read for one of some sets. */
+INLINE void ask_later(const uint8_t *w, int64_t block_bytes, const int B, int64_t set,
+                      int64_t sets) {
+    const int64_t end = (set + 1) * 16 / sets * 64;
+    for (int64_t i = set * 16 / sets * 64; i < end; i += 64)
+        for (int b = 0; b < B; b++)
+            _mm_prefetch((const char *)(w + b * block_bytes + i), _MM_HINT_T1);
+}
+
 /* Adds to the tiles of sums the products of 64 bytes of each row's inputs and 1024 of each block's
- * weights. */
-INLINE void add_tiles(const void *inputs, int64_t row_bytes, const uint8_t *w, int64_t block_bytes,
-                      const int is_long, const int B, const int is_bfloat16) {
+ * weights. Of several sets, the weights stay in the L1 cache, and the inputs do not. */
+INLINE void add_tiles(const uint8_t *inputs, int64_t line, int64_t second, const uint8_t *w,
+                      int64_t block_bytes, const int is_long, const int B, const int is_bfloat16,
+                      const int is_alone) {
     __asm__ volatile("" : : : "memory"); /* gcc does not see what tiles read */
-    _tile_loadd(4, inputs, row_bytes);
+    if (is_alone)
+        _tile_loadd(4, inputs, line);
+    else
+        _tile_stream_loadd(4, inputs, line);
     _tile_loadd(6, w, 64);
     if (B == 2) _tile_loadd(7, w + block_bytes, 64);
-    if (is_long) _tile_loadd(5, (const uint8_t *)inputs + 16 * row_bytes, row_bytes);
+    if (is_long && is_alone) _tile_loadd(5, inputs + second, line);
+    if (is_long && !is_alone) _tile_stream_loadd(5, inputs + second, line);
     if (is_bfloat16) {
         _tile_dpbf16ps(0, 4, 6);
         if (B == 2) _tile_dpbf16ps(1, 4, 7);
@@ -52,47 +83,93 @@ INLINE void clear_tiles(void) {
     _tile_zero(3);
 }
 
-INLINE void store_tiles(Sums *sums, const int is_long, const int B) {
-    const int64_t row_bytes = sizeof(sums->of[0][0]);
-    _tile_stored(0, sums->of[0][0][0], row_bytes);
-    if (B == 2) _tile_stored(1, sums->of[0][0][1], row_bytes);
-    if (is_long) _tile_stored(2, sums->of[1][0][0], row_bytes);
-    if (is_long && B == 2) _tile_stored(3, sums->of[1][0][1], row_bytes);
+INLINE void load_tiles(const Sums *sums, const int is_long, const int B) {
+    const int64_t line = sizeof(sums->of[0][0]);
+    _tile_loadd(0, sums->of[0][0][0], line);
+    if (B == 2) _tile_loadd(1, sums->of[0][0][1], line);
+    if (is_long) _tile_loadd(2, sums->of[1][0][0], line);
+    if (is_long && B == 2) _tile_loadd(3, sums->of[1][0][1], line);
 }
 
-/* As tile8 to the bit, and as tile16 but for the order of its sums. */
-INLINE void tiles_of_many_bits(const Product *job, Inputs x, int64_t row, int64_t rows,
-                               int64_t block, const int is_long, const int B, const int bits) {
-    const int64_t row_bytes = job->K * bits / 8, block_bytes = row_bytes * BLOCK;
-    const uint8_t *inputs = (bits == 16 ? job->x : (const void *)x.whole) + row * row_bytes;
-    const uint8_t *w = job->w + block * block_bytes;
-    Sums sums;
-    clear_tiles();
-    for (int64_t i = 0; i < row_bytes; i += 64, w += 1024) {
-        for (int b = 0; b < B; b++) ask(w + b * block_bytes);
-        add_tiles(inputs + i, row_bytes, w, block_bytes, is_long, B, bits == 16);
-    }
-    store_tiles(&sums, is_long, B);
+INLINE void store_tiles(Sums *sums, const int is_long, const int B) {
+    const int64_t line = sizeof(sums->of[0][0]);
+    _tile_stored(0, sums->of[0][0][0], line);
+    if (B == 2) _tile_stored(1, sums->of[0][0][1], line);
+    if (is_long) _tile_stored(2, sums->of[1][0][0], line);
+    if (is_long && B == 2) _tile_stored(3, sums->of[1][0][1], line);
+}
+
+/* Of the rows that there are. */
+INLINE void finish_set(const Area *area, int64_t set, const Sums *sums, const int B,
+                       const int bits) {
+    const Product *job = area->job;
+    const int64_t row = area->row + set * ROWS, rows = least(ROWS, job->M - row);
     for (int64_t r = 0; r < rows; r++)
         for (int b = 0; b < B; b++) {
-            const int32_t *sum = sums.of[r / 16][r % 16][b];
+            const int32_t *sum = sums->of[r / 16][r % 16][b];
             __m512 y = _mm512_load_ps(sum);
             if (bits == 8) {
-                __m512i start = _mm512_set1_epi32(x.start[row + r]);
+                __m512i start = _mm512_set1_epi32(area->x.start[row + r]);
                 y = _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_load_si512(sum), start));
-                y = _mm512_mul_ps(y, load(job->scales, (block + b) * BLOCK, 0));
-                y = _mm512_mul_ps(y, _mm512_set1_ps(x.scale[row + r]));
+                y = _mm512_mul_ps(y, load(job->scales, (area->block + b) * BLOCK, 0));
+                y = _mm512_mul_ps(y, _mm512_set1_ps(area->x.scale[row + r]));
             }
-            finish(job, row + r, block + b, y);
+            finish(job, row + r, area->block + b, y);
         }
 }
 
-/* As tile4 to the bit. */
-INLINE void tiles_of_four_bits(const Product *job, Inputs x, int64_t row, int64_t rows,
-                               int64_t block, const int is_long, const int B) {
+/* As tile8 to the bit, and as tile16 but for the order of its sums. Those of several sets are
+ * interrupted, so that each part of the weights is read from the L1 cache but once. */
+INLINE void multiply_many_bits(const Area *area, const int is_long, const int B, const int bits,
+                               const int is_alone) {
+    const int64_t block_bytes = area->x.row_bytes * BLOCK, steps = area->x.row_bytes / 64;
+    const int64_t part = is_alone ? steps : STEPS, sets = area->sets;
+    const int64_t line = area->x.line, next = area->x.tile, second = 16 * area->x.row_bytes;
+    const uint8_t *w = area->job->w + area->block * block_bytes;
+    Sums sums[sets];
+    for (int64_t start = 0; start < steps; start += part) {
+        const int64_t end = least(start + part, steps);
+        const int64_t ahead = end < steps ? part * 1024 : 2 * block_bytes - start * 1024;
+        for (int64_t set = 0; set < sets; set++) {
+            const uint8_t *inputs = inputs_of(area, set, start);
+            if (start)
+                load_tiles(&sums[set], is_long, B);
+            else
+                clear_tiles();
+            for (int64_t i = start; i < end; i++, inputs += next) {
+                const uint8_t *tile = w + i * 1024;
+                if (is_alone)
+                    ask_soon(tile, block_bytes, B);
+                else
+                    ask_later(tile + ahead, block_bytes, B, set, sets);
+                add_tiles(inputs, line, second, tile, block_bytes, is_long, B, bits == 16,
+                          is_alone);
+            }
+            store_tiles(&sums[set], is_long, B);
+            if (end == steps) finish_set(area, set, &sums[set], B, bits);
+        }
+    }
+}
+
+/* A group of one block's weights of four bits, as whole numbers. */
+INLINE void spread(const uint8_t *w, uint8_t *whole) {
     const __m512i low = _mm512_set1_epi8(15);
-    const int64_t K = job->K, groups = K / GROUP, is_short = job->has_bfloat16_scales;
-    __m512 y[32][B];
+    for (int i = 0; i < 8; i++) {
+        __m512i both = next(w + 64 * i);
+        __m512i later = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
+        _mm512_store_si512(whole + 128 * i, _mm512_and_si512(both, low));
+        _mm512_store_si512(whole + 128 * i + 64, later);
+    }
+}
+
+/* As tile4 to the bit. */
+INLINE void multiply_four_bits(const Area *area, int64_t set, const int is_long, const int B) {
+    const Product *job = area->job;
+    const Inputs *x = &area->x;
+    const int64_t groups = job->K / GROUP, row = area->row + set * ROWS;
+    const int64_t rows = least(ROWS, job->M - row);
+    const int is_short = job->has_bfloat16_scales;
+    __m512 y[ROWS][B];
     Sums sums;
     uint8_t whole[2][1024] __attribute__((aligned(64)));
     for (int64_t r = 0; r < rows; r++)
@@ -100,24 +177,19 @@ INLINE void tiles_of_four_bits(const Product *job, Inputs x, int64_t row, int64_
     for (int64_t g = 0; g < groups; g++) {
         __m512 factor[B], middle[B];
         for (int b = 0; b < B; b++) {
-            const uint8_t *w = job->w + ((block + b) * K + g * GROUP) * BLOCK / 2;
-            for (int i = 0; i < 8; i++) {
-                __m512i both = next(w + 64 * i);
-                __m512i later = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
-                _mm512_store_si512(whole[b] + 128 * i, _mm512_and_si512(both, low));
-                _mm512_store_si512(whole[b] + 128 * i + 64, later);
-            }
-            const int64_t place = ((block + b) * groups + g) * 2 * BLOCK;
+            spread(job->w + ((area->block + b) * groups + g) * GROUP * BLOCK / 2, whole[b]);
+            const int64_t place = ((area->block + b) * groups + g) * 2 * BLOCK;
             factor[b] = load(job->scales, place, is_short);
             middle[b] = load(job->scales, place + BLOCK, is_short);
         }
         clear_tiles();
-        add_tiles(x.whole + row * K + g * GROUP, K, whole[0], 1024, is_long, B, 0);
+        add_tiles(inputs_of(area, set, g), x->line, 16 * x->row_bytes, whole[0], 1024, is_long, B,
+                  0, 1);
         store_tiles(&sums, is_long, B);
         for (int64_t r = 0; r < rows; r++) {
             const int64_t span = (row + r) * groups + g;
-            const __m512i start = _mm512_set1_epi32(x.start[span]);
-            const __m512 sum = _mm512_set1_ps(x.sum[span]), scale = _mm512_set1_ps(x.scale[span]);
+            const __m512i start = _mm512_set1_epi32(x->start[span]);
+            const __m512 sum = _mm512_set1_ps(x->sum[span]), scale = _mm512_set1_ps(x->scale[span]);
             for (int b = 0; b < B; b++) {
                 __m512i product = _mm512_load_si512(sums.of[r / 16][r % 16][b]);
                 __m512 part = _mm512_cvtepi32_ps(_mm512_add_epi32(product, start));
@@ -127,30 +199,35 @@ INLINE void tiles_of_four_bits(const Product *job, Inputs x, int64_t row, int64_
         }
     }
     for (int64_t r = 0; r < rows; r++)
-        for (int b = 0; b < B; b++) finish(job, row + r, block + b, y[r][b]);
+        for (int b = 0; b < B; b++) finish(job, row + r, area->block + b, y[r][b]);
 }
 
-INLINE void tiles_of_rows(const Product *job, Inputs x, int64_t row, int64_t rows, int64_t block,
-                          const int is_long, const int B) {
-    if (job->bits == 16)
-        tiles_of_many_bits(job, x, row, rows, block, is_long, B, 16);
-    else if (job->bits == 8)
-        tiles_of_many_bits(job, x, row, rows, block, is_long, B, 8);
+INLINE void multiply_area(const Area *area, const int is_long, const int B, const int is_alone) {
+    if (area->job->bits == 16)
+        multiply_many_bits(area, is_long, B, 16, is_alone);
+    else if (area->job->bits == 8)
+        multiply_many_bits(area, is_long, B, 8, is_alone);
     else
-        tiles_of_four_bits(job, x, row, rows, block, is_long, B);
+        for (int64_t set = 0; set < area->sets; set++) multiply_four_bits(area, set, is_long, B);
 }
 
 void multiply_in_tiles(const Product *job, Inputs x, int64_t block, int64_t end, int64_t *shaped) {
-    for (int64_t row = 0; row < job->M; row += 32) {
-        const int64_t rows = job->M - row < 32 ? job->M - row : 32;
-        if (rows != *shaped) shape_tiles(*shaped = rows);
-        if (end - block == 2 && rows > 16)
-            tiles_of_rows(job, x, row, rows, block, 1, 2);
-        else if (end - block == 2)
-            tiles_of_rows(job, x, row, rows, block, 0, 2);
+    const int64_t sets = (job->M + ROWS - 1) / ROWS, rows = sets > 1 ? ROWS : job->M;
+    if (rows != *shaped) shape_tiles(*shaped = rows);
+    for (int64_t set = 0; set < sets; set += SETS) {
+        const Area area = {job, x, set * ROWS, least(SETS, sets - set), block};
+        const int is_pair = end - block == 2;
+        if (sets > 1 && is_pair)
+            multiply_area(&area, 1, 2, 0);
+        else if (sets > 1)
+            multiply_area(&area, 1, 1, 0);
+        else if (rows > 16 && is_pair)
+            multiply_area(&area, 1, 2, 1);
         else if (rows > 16)
-            tiles_of_rows(job, x, row, rows, block, 1, 1);
+            multiply_area(&area, 1, 1, 1);
+        else if (is_pair)
+            multiply_area(&area, 0, 2, 1);
         else
-            tiles_of_rows(job, x, row, rows, block, 0, 1);
+            multiply_area(&area, 0, 1, 1);
     }
 }

@@ -47,6 +47,7 @@ class Runner:
             slots=tuple(row.slot for row in rows),
             device=self.device,
         )
+        self._make_room(rows)
         groups = form_groups(rows, self.device)
         hidden_ND = self.model(self._embed(rows), batch, self.cache)
         choices = [group.choose(self.model, hidden_ND) for group in groups]
@@ -55,6 +56,13 @@ class Runner:
         for member in (member for group in groups for member in group.members):
             chosen[member.sequence] = list(islice(ids, member.num_choices))
         return list(chosen.items())
+
+    def _make_room(self, rows: list[Row]) -> None:
+        """For whole prompts, when their first pieces come: with each piece, all would be copied."""
+        read = [(row.slot, len(row.prompt)) for row in rows if row.prompt is not None]
+        if read:
+            slots, lengths = zip(*read, strict=True)
+            self.cache.make_room(1 + max(slots), max(lengths))
 
     def _embed(self, rows: list[Row]) -> Tensor:
         """Inputs of the transformer, [N, D]: image codes, which come first, then words."""

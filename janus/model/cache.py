@@ -15,10 +15,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from janus.model.memory import give_back_memory
+from janus.model.memory import zeros
 
 CHUNK = 64  # positions that slots on a CPU grow by
-LARGE = 1 << 20  # bytes that a layer has outgrown: of two rows of Janus-Pro-1B, after each CHUNK
 
 
 class Block(Protocol):
@@ -228,10 +227,13 @@ class LayerCache:
     def __init__(self, like: Tensor, num_slots: int, length: int, *parts: tuple[int, ...]) -> None:
         """`parts` are the shapes [..., x] of what is kept of a token, and `length` the most L."""
         self.length = length
-        grown = CHUNK if like.device.type == "cpu" else length
-        self.tensors = tuple(
-            like.new_zeros(num_slots, *part[:-1], min(grown, length), part[-1]) for part in parts
-        )
+        if like.device.type == "cpu":
+            shapes = [(num_slots, *part[:-1], min(CHUNK, length), part[-1]) for part in parts]
+            self.tensors = tuple(zeros(*shape, dtype=like.dtype) for shape in shapes)
+        else:
+            self.tensors = tuple(
+                like.new_zeros(num_slots, *part[:-1], length, part[-1]) for part in parts
+            )
         self.num_used = 0  # slots
 
     @property
@@ -267,21 +269,19 @@ class LayerCache:
     def reserve(self, rows: Rows) -> None:
         """Sees to it that there is memory for all positions of these rows."""
         for block in rows.blocks:
-            self._reserve(block)
+            self.make_room(block.num_slots, block.length)
 
-    def _reserve(self, block: Block) -> None:
-        self.num_used = max(self.num_used, block.num_slots)
-        if block.length <= self.capacity:
+    def make_room(self, num_slots: int, length: int) -> None:
+        """Sees to it that the first slots have memory for so many positions."""
+        self.num_used = max(self.num_used, num_slots)
+        if length <= self.capacity:
             return
-        old, length = self.tensors, min(-(-block.length // CHUNK) * CHUNK, self.length)
-        self.tensors = tuple(t.new_zeros(*t.shape[:-2], length, t.shape[-1]) for t in old)
+        old, capacity = self.tensors, min(-(-length // CHUNK) * CHUNK, self.length)
+        shapes = [(*tensor.shape[:-2], capacity, tensor.shape[-1]) for tensor in old]
+        self.tensors = tuple(zeros(*shape, dtype=old[0].dtype) for shape in shapes)
         for tensor, kept in zip(self.tensors, old, strict=True):
             used = slice(self.num_used)  # the memory of slots never used stays untouched
             tensor[used, ..., : kept.shape[-2], :] = kept[used]
-        num_left = sum(kept.nbytes for kept in old)
-        del old, kept
-        if num_left >= LARGE:
-            give_back_memory()
 
 
 class Cache:
@@ -291,6 +291,11 @@ class Cache:
         self.layers = layers
         self.num_slots = num_slots
         self.length = length
+
+    def make_room(self, num_slots: int, length: int) -> None:
+        """As each layer does it."""
+        for layer in self.layers:
+            layer.make_room(num_slots, length)
 
     @property
     def num_bytes(self) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from janus.model.memory import LARGE_PAGE, in_large_pages
+from janus.model.memory import LARGE, in_large_pages, zeros
 
 MAPPINGS = Path("/proc/self/smaps")
 MAPPING = re.compile(
@@ -16,7 +16,7 @@ MAPPING = re.compile(
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.uint8])
-@pytest.mark.parametrize("size", [3, LARGE_PAGE // 64])
+@pytest.mark.parametrize("size", [3, LARGE // 64])
 def test_numbers_stay_as_they_are(dtype: torch.dtype, size: int):
     x = torch.randint(0, 99, (size, 128)).to(dtype).T
     y = in_large_pages(x)
@@ -27,7 +27,8 @@ def test_numbers_stay_as_they_are(dtype: torch.dtype, size: int):
 
 @pytest.mark.skipif(not hasattr(mmap, "MADV_HUGEPAGE"), reason="the system has no large pages")
 def test_large_pages_are_asked_for():
-    x = in_large_pages(torch.zeros(LARGE_PAGE))
+    x = zeros(LARGE, 8, dtype=torch.float32)
+    assert not x.any()
     flags = next(
         flags
         for first, after, flags in MAPPING.findall(MAPPINGS.read_text())

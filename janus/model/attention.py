@@ -158,16 +158,20 @@ def attend_in_place(
 ) -> Tensor | None:
     """Softmax attention of a block to slots where they lie: [R, T, H, d].
 
-    None where the rows are new, and so better served by `attend`, or no kernel does it.
+    None where `attend` serves it better, as it does most rows that are new, or no kernel does it.
     """
     kernel = slot_kernel(q_RTHx.device.type, q_RTHx.dtype)
     num_heads, width = q_RTHx.shape[2:]
     group = num_heads // k_SKLx.shape[1]
+    scale = scale or width**-0.5
+    if attention_kernel.suits_prompts(q_RTHx, k_SKLx, v_SKLd):
+        return attention_kernel.attend_prompts(
+            q_RTHx, k_SKLx, v_SKLd, block.slots_R, block.ends_R, scale
+        )
     if block.is_causal or kernel is None:
         return None
     if not kernel.suits(block.count, group, width, v_SKLd.shape[-1]):
         return None
-    scale = scale or width**-0.5
     return kernel.attend_slots(q_RTHx, k_SKLx, v_SKLd, block.slots_R, block.ends_R, scale)
 
 

@@ -16,7 +16,13 @@ from janus.generation import sampling
 from janus.model.attention import slot_kernel
 from janus.model.cache import Rows
 from janus.model.native import build, elementwise, noise, products, whole
-from janus.model.native.attention import MOST_NEW, attend_slots, suits
+from janus.model.native.attention import (
+    MOST_NEW,
+    attend_prompts,
+    attend_slots,
+    suits,
+    suits_prompts,
+)
 from janus.model.native.build import library
 from janus.model.native.elementwise import suits as suits_elementwise
 from janus.model.norm import RMSNorm
@@ -169,6 +175,26 @@ def test_attention(
     assert relative_error(found_RTHd.double(), wanted_RTHd) < TOLERANCES[dtype]
     one = attend_slots(q_RTHx[1:2, -1:], k_SKLx, v_SKLd, SLOTS[1:2], ends_R[1:2], scale)
     assert torch.equal(one, found_RTHd[1:2, -1:])  # alone, and without a window
+
+
+@needs_kernels
+@pytest.mark.skipif(not products.has_tiles(), reason="needs AMX")
+@pytest.mark.parametrize(
+    ("key_heads", "group", "num_new", "width"), [(2, 1, 9, 64), (2, 3, 32, 32), (3, 2, 71, 128)]
+)
+def test_attention_of_prompts(key_heads: int, group: int, num_new: int, width: int) -> None:
+    """Rows of different lengths, one of them new, in places that hold more than they see."""
+    k_SKLd, v_SKLd = (
+        random(5, key_heads, LENGTH, width, seed=seed, dtype=torch.bfloat16) for seed in (0, 1)
+    )
+    q_RTHd = random(3, num_new, key_heads * group, width, seed=2, dtype=torch.bfloat16)
+    ends_R, scale = torch.tensor([LENGTH, 100, num_new]), 0.2
+    assert suits_prompts(q_RTHd, k_SKLd, v_SKLd)
+    found_RTHd = attend_prompts(q_RTHd, k_SKLd, v_SKLd, SLOTS, ends_R, scale)
+    wanted_RTHd = attended(q_RTHd, k_SKLd, v_SKLd, ends_R, scale)
+    assert relative_error(found_RTHd.double(), wanted_RTHd) < TOLERANCES[torch.bfloat16]
+    one = attend_prompts(q_RTHd[1:2], k_SKLd, v_SKLd, SLOTS[1:2], ends_R[1:2], scale)
+    assert torch.equal(one, found_RTHd[1:2])
 
 
 @needs_kernels

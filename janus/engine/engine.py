@@ -56,14 +56,14 @@ class Engine:
         prompt_tokens: int | None = None,
         recorded: bool | None = None,
     ) -> None:
-        """`prompt_tokens` are read in a step at most; unless said otherwise, as suits the device.
+        """`prompt_tokens` are read in a step at most; unless said otherwise, as suits the model.
 
         `recorded` passes do not wait for the host; unless said otherwise, those on a GPU.
         """
         self.config, self.windows = model.config, windows or Windows.for_model(model)
         self.num_slots, self.length = num_slots, length
         self.placeholder_id = placeholder_id
-        self.scheduler = Scheduler(num_slots, prompt_tokens or prompt_tokens_of(model.device))
+        self.scheduler = Scheduler(num_slots, prompt_tokens or prompt_tokens_of(model))
         sizes = dict(num_slots=num_slots, length=length, placeholder_id=placeholder_id)
         if recorded or (recorded is None and model.device.type == "cuda"):
             self.runner = RecordedRunner(model, **sizes, largest_window=self.windows.largest)

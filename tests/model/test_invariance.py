@@ -48,7 +48,6 @@ CONFIG = JanusConfig(
         num_embeddings=2048, base_channels=32, projection_dim=512, image_token_embed_dim=512
     ),
 )
-PIECE = prompt_tokens_of(torch.device("cpu"))
 OLD, NEW = CHUNK - 5, 8  # tokens, so that the slots grow in between
 
 pytestmark = pytest.mark.skipif(
@@ -139,10 +138,11 @@ def read(model: JanusModel, length: int, num_others: int) -> Iterator[Tensor]:
     starts = [OLD + 9 * row for row in slots[1:]]
     for row, start in enumerate(starts):
         forward(model, [others[row][:start]], [0], [1 + row], cache)
-    for new, place in enumerate(range(0, length, PIECE)):
+    size = prompt_tokens_of(model)
+    for new, place in enumerate(range(0, length, size)):
         places = [start + new for start in starts]
         words = [x[at : at + 1] for x, at in zip(others, places, strict=True)]
-        pieces = [*words, prompt[place : place + PIECE]]
+        pieces = [*words, prompt[place : place + size]]
         yield forward(model, pieces, [*places, place], [*slots[1:], 0], cache)[num_others:]
 
 

@@ -25,10 +25,16 @@ def test_numbers_stay_as_they_are(dtype: torch.dtype, size: int):
     assert x.any()
 
 
+def test_zeros() -> None:
+    x = zeros(LARGE, 3, dtype=torch.bfloat16)
+    assert x.shape == (LARGE, 3) and x.dtype is torch.bfloat16 and not x.any()
+    x[-1] = 1
+    assert x.sum() == 3
+
+
 @pytest.mark.skipif(not hasattr(mmap, "MADV_HUGEPAGE"), reason="the system has no large pages")
 def test_large_pages_are_asked_for():
-    x = zeros(LARGE, 8, dtype=torch.float32)
-    assert not x.any()
+    x = in_large_pages(torch.ones(LARGE, 8))
     flags = next(
         flags
         for first, after, flags in MAPPING.findall(MAPPINGS.read_text())

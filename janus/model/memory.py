@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 LARGE = 1 << 18  # bytes: what is smaller shares its pages with others
-MADV_POPULATE_WRITE = 23  # of Linux 5.14, which Python does not name
 
 
 def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
@@ -34,10 +33,8 @@ def in_large_pages(x: Tensor) -> Tensor:
     if x.nbytes < LARGE or not hasattr(mmap, "MADV_HUGEPAGE"):
         return x.detach().clone(memory_format=torch.contiguous_format)
     memory = _new_pages(x.nbytes)
-    with suppress(OSError):  # a kernel may be built without them, or be older
+    with suppress(OSError):  # a kernel may be built without them
         memory.madvise(mmap.MADV_HUGEPAGE)
-        # By one thread: two that ask for large pages wait for each other ten times as long.
-        memory.madvise(MADV_POPULATE_WRITE)
     return torch.frombuffer(memory, dtype=x.dtype).view(x.shape).copy_(x.detach())
 
 

@@ -227,13 +227,12 @@ class LayerCache:
     def __init__(self, like: Tensor, num_slots: int, length: int, *parts: tuple[int, ...]) -> None:
         """`parts` are the shapes [..., x] of what is kept of a token, and `length` the most L."""
         self.length = length
-        if like.device.type == "cpu":
-            shapes = [(num_slots, *part[:-1], min(CHUNK, length), part[-1]) for part in parts]
-            self.tensors = tuple(zeros(*shape, dtype=like.dtype) for shape in shapes)
-        else:
-            self.tensors = tuple(
-                like.new_zeros(num_slots, *part[:-1], length, part[-1]) for part in parts
-            )
+        is_cpu = like.device.type == "cpu"
+        capacity = min(CHUNK, length) if is_cpu else length
+        shapes = [(num_slots, *part[:-1], capacity, part[-1]) for part in parts]
+        self.tensors = tuple(
+            zeros(*shape, dtype=like.dtype) if is_cpu else like.new_zeros(shape) for shape in shapes
+        )
         self.num_used = 0  # slots
 
     @property

@@ -16,7 +16,8 @@ LARGE = 1 << 18  # bytes: what is smaller shares its pages with others
 def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
     """On the CPU; where the system lets it, what is large has pages of its own.
 
-    They take memory only once they are written to, and give it back with the tensor.
+    They take memory only once they are written to, and give it back with the tensor. Raises
+    `MemoryError` where there is no room for them.
     """
     num_bytes = math.prod(shape) * dtype.itemsize
     if num_bytes < LARGE or os.name != "posix":
@@ -39,7 +40,10 @@ def in_large_pages(x: Tensor) -> Tensor:
 
 
 def _new_pages(num_bytes: int) -> mmap.mmap:
-    return mmap.mmap(-1, num_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    try:
+        return mmap.mmap(-1, num_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError as error:
+        raise MemoryError(f"There is no room for {num_bytes} bytes.") from error
 
 
 def give_back_memory() -> None:

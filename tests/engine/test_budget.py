@@ -1,6 +1,6 @@
 import pytest
 
-from janus.engine.budget import bytes_a_token, slots_that_fit
+from janus.engine.budget import bytes_a_token, prompt_tokens_of, slots_that_fit
 from janus.model.model import JanusModel
 
 
@@ -11,6 +11,14 @@ def test_what_a_token_takes(any_model: JanusModel) -> None:
 
 def test_slots_of_a_cpu_take_memory_as_they_fill(model: JanusModel) -> None:
     assert slots_that_fit(model, 10**9) == 32
+
+
+def test_prompts_of_four_bits_are_read_in_smaller_pieces(
+    model: JanusModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert prompt_tokens_of(model) == 128
+    monkeypatch.setattr(model, "quantization", "int4")
+    assert prompt_tokens_of(model) == 64
 
 
 @pytest.mark.parametrize(("free", "wanted"), [(0, 2), (10, 6), (1000, 32)])

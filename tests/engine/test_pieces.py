@@ -11,6 +11,7 @@ from PIL import Image
 from janus.engine.engine import Engine
 from janus.engine.runner import lay_out
 from janus.engine.windows import Windows
+from janus.model.cache import CHUNK
 from janus.model.model import JanusModel
 from janus.model.quantized import pack_quantized
 from janus.pipeline import Janus
@@ -118,6 +119,15 @@ def test_a_running_answer_gets_its_word_in_every_step(
         assert drawing.num_steps == min(drawn + 1, 16)
         steps += 1
     assert steps == sum(-(-len(other.request.prompt) // 24) for other in others)
+
+
+def test_the_cache_grows_once_for_a_prompt(model: JanusModel, reading: Build, ask: Build) -> None:
+    engine = reading(model, 16, length=3 * CHUNK)
+    engine.submit(ask(2 * CHUNK, max_tokens=4))
+    layer = engine.runner.cache.layers[0]
+    assert layer.capacity == CHUNK
+    engine.step()
+    assert layer.capacity > 2 * CHUNK
 
 
 def test_who_came_first_is_read_first(model: JanusModel, reading: Build, ask: Build) -> None:

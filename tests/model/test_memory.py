@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from janus.errors import is_out_of_memory
 from janus.model.memory import LARGE, in_large_pages, zeros
 
 MAPPINGS = Path("/proc/self/smaps")
@@ -30,6 +31,9 @@ def test_zeros() -> None:
     assert x.shape == (LARGE, 3) and x.dtype is torch.bfloat16 and not x.any()
     x[-1] = 1
     assert x.sum() == 3
+    with pytest.raises((MemoryError, RuntimeError)) as caught:
+        zeros(1 << 50, dtype=torch.uint8)
+    assert is_out_of_memory(caught.value)
 
 
 @pytest.mark.skipif(not hasattr(mmap, "MADV_HUGEPAGE"), reason="the system has no large pages")

@@ -118,8 +118,8 @@ INLINE void finish_set(const Area *area, int64_t set, const Sums *sums, const in
         }
 }
 
-/* As tile8 to the bit, and as tile16 but for the order of its sums. Those of several sets are
- * interrupted, so that each part of the weights is read from the L1 cache but once. */
+/* As tile8 to the bit, and as tile16 but for the order of its sums. Where there are several sets, all
+ * meet one part of the weights, which stays in the L1 cache, before they meet the next. */
 INLINE void multiply_many_bits(const Area *area, const int is_long, const int B, const int bits,
                                const int is_alone) {
     const int64_t block_bytes = area->x.row_bytes * BLOCK, steps = area->x.row_bytes / 64;

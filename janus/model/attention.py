@@ -163,16 +163,16 @@ def attend_in_place(
     kernel = slot_kernel(q_RTHx.device.type, q_RTHx.dtype)
     num_heads, width = q_RTHx.shape[2:]
     group = num_heads // k_SKLx.shape[1]
-    scale = scale or width**-0.5
+    factor: float = scale or width**-0.5
     if attention_kernel.suits_prompts(q_RTHx, k_SKLx, v_SKLd):
         return attention_kernel.attend_prompts(
-            q_RTHx, k_SKLx, v_SKLd, block.slots_R, block.ends_R, scale
+            q_RTHx, k_SKLx, v_SKLd, block.slots_R, block.ends_R, factor
         )
     if block.is_causal or kernel is None:
         return None
     if not kernel.suits(block.count, group, width, v_SKLd.shape[-1]):
         return None
-    return kernel.attend_slots(q_RTHx, k_SKLx, v_SKLd, block.slots_R, block.ends_R, scale)
+    return kernel.attend_slots(q_RTHx, k_SKLx, v_SKLd, block.slots_R, block.ends_R, factor)
 
 
 @remembered

@@ -1,6 +1,5 @@
 """Memory that is read often lies in large pages."""
 
-import mmap
 import re
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import torch
 from janus.errors import is_out_of_memory
 from janus.model.memory import LARGE, in_large_pages, zeros
 
+LARGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage")
 MAPPINGS = Path("/proc/self/smaps")
 MAPPING = re.compile(
     r"^([0-9a-f]+)-([0-9a-f]+) .*?^VmFlags: ([a-z0-9 ]*)$", re.DOTALL | re.MULTILINE
@@ -36,7 +36,7 @@ def test_zeros() -> None:
     assert is_out_of_memory(caught.value)
 
 
-@pytest.mark.skipif(not hasattr(mmap, "MADV_HUGEPAGE"), reason="the system has no large pages")
+@pytest.mark.skipif(not LARGE_PAGES.exists(), reason="the system has no large pages")
 def test_large_pages_are_asked_for():
     x = in_large_pages(torch.ones(LARGE, 8))
     flags = next(

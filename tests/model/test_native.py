@@ -198,6 +198,23 @@ def test_attention_of_prompts(key_heads: int, group: int, num_new: int, width: i
 
 
 @needs_kernels
+@pytest.mark.skipif(not products.has_tiles(), reason="needs AMX")
+@pytest.mark.parametrize("num_new", [9, 40])
+def test_a_spoilt_row_of_prompts_spoils_no_other(num_new: int) -> None:
+    k_SKLd, v_SKLd, q_RTHd = (
+        random(*shape, 64, seed=seed, dtype=torch.bfloat16)
+        for seed, shape in enumerate([(5, 1, LENGTH), (5, 1, LENGTH), (3, num_new, 1)])
+    )
+    k_SKLd[SLOTS[0]] = v_SKLd[SLOTS[0]] = torch.nan
+    ends_R = torch.tensor([LENGTH, 96, 64])
+    found_RTHd = attend_prompts(q_RTHd, k_SKLd, v_SKLd, SLOTS, ends_R, 0.2)
+    wanted_RTHd = attended(q_RTHd, k_SKLd, v_SKLd, ends_R, 0.2)
+    assert found_RTHd[0].isnan().all()
+    error = relative_error(found_RTHd[1:].double(), wanted_RTHd[1:])
+    assert error < TOLERANCES[torch.bfloat16]
+
+
+@needs_kernels
 @pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.parametrize(
     ("num_heads", "num_inputs", "num_outputs"), [(1, 256, 8), (4, 32, 64), (3, 70, 147)]

@@ -126,8 +126,9 @@ static void soften(const Head *head, int64_t lines, __m512 *sums) {
 }
 
 INLINE void attend_line(const Head *head, const Line *line, const int has_tiles) {
-    const int64_t panels = head->panels, last = line->seen + (SIDE - 1) * line->more;
-    const int64_t lines = least(squares(last), head->lines);
+    /* No further than a query sees: what lies there may be another row's, and no number at all. */
+    const int64_t lines = squares(line->seen + (line->rows - 1) * line->more);
+    const int64_t panels = head->panels;
     for (int64_t i = 0; i < lines; i++) {
         float *scores = scores_at(head, i, 0);
         take_sums(scores, 1, has_tiles);

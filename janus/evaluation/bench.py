@@ -237,7 +237,7 @@ def ids_of_one(config: JanusConfig) -> Tensor:
 
 
 def measure_bandwidth(device: torch.device | str = "cpu") -> float:
-    """Bytes that the device, or all threads together, read from memory in a second."""
+    """Bytes that the device, or all threads together, read in a second from where weights lie."""
     numbers = torch.ones(BANDWIDTH_BYTES // 8, dtype=torch.int64, device=device)
     if numbers.is_cpu:
         numbers = in_large_pages(numbers)

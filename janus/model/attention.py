@@ -2,7 +2,8 @@
 
 New tokens [N, D] in, [N, D] out. With a cache, rows of equally many new tokens attend in one batch;
 without, all rows are complete and equally long. Latent attention, in its own file, shares the two
-places where attention kernels are called: `attend`, and `attend_in_place` where there is Triton.
+places where attention kernels are called: `attend`, and `attend_in_place` where one reads slots as
+they lie.
 """
 
 # N new tokens of all rows, D width, H heads, K key heads, G heads that share a key head,

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from janus.model.native.build import has_tiles, library
+from janus.model.native.pictures import SIDE
 
 MOST_NEW = 8  # tokens of a row that are few
-SIDE = 32  # numbers that tiles take together
 
 
 class _Attention(ctypes.Structure):

@@ -13,7 +13,7 @@ typedef struct {
     const void *bias; /* [N] of the same type, or nothing */
     const uint8_t *w; /* see tile4, tile8 and tile16 */
     const void *scales;
-    void *scratch; /* for the inputs as they are multiplied: 2 K bytes of each row, 32 at a time */
+    void *scratch; /* for the inputs as they are multiplied: see scratch_for in products.py */
     int64_t M, N, K;
     int bits, is_bfloat16, has_bfloat16_scales, has_tiles;
 } Product;

@@ -59,13 +59,10 @@ EXPORTED int64_t janus_room_for_pictures(const Pictures *job) {
 }
 
 EXPORTED void janus_run_pictures(const Pictures *job) {
-    const int64_t lines[8] = {16, 16, 16, 16, 16, 16, 16, 16};
 #pragma omp parallel num_threads(job->threads)
     {
         float *scratch = (float *)(job->scratch + omp_get_thread_num() * job->room);
-        const unsigned mode = _mm_getcsr();
-        _mm_setcsr(mode | _MM_FLUSH_ZERO_ON); /* next to nothing would take a hundred times as long */
-        if (job->has_tiles) set_up_tiles(lines);
+        const unsigned mode = begin_squares(job->has_tiles);
         for (int64_t i = 0; i < job->num_steps; i++) {
             const PictureStep *step = job->steps + i;
             if (step->kind == NORM)
@@ -75,7 +72,6 @@ EXPORTED void janus_run_pictures(const Pictures *job) {
             else
                 multiply_pictures_shared(job, step, scratch);
         }
-        if (job->has_tiles) _tile_release();
-        _mm_setcsr(mode);
+        end_squares(mode, job->has_tiles);
     }
 }

@@ -71,7 +71,10 @@ def unpack16(packed: Tensor) -> Tensor:
 
 
 def scratch_for(num_rows: int, num_inputs: int) -> Tensor:
-    """Memory for the inputs as they are multiplied, with what is known of each span of them."""
+    """Memory for the inputs as they are multiplied, with what is known of each span of them.
+
+    In bfloat16 they take two bytes; in eight bits one, and twelve more for each of their spans.
+    """
     if num_rows > ROWS:
         num_rows = -(-num_rows // ROWS) * ROWS
     return torch.empty(2 * num_rows * num_inputs, dtype=torch.uint8)

@@ -63,15 +63,12 @@ EXPORTED int64_t janus_room_for_prompts(const Attention *job) {
 
 EXPORTED void janus_attend_prompts(const Attention *job, uint8_t *scratch, int threads) {
     const int64_t lines = most_lines(job), panels = job->width / SIDE;
-    const int64_t tiles[8] = {16, 16, 16, 16, 16, 16, 16, 16};
 #pragma omp parallel num_threads(threads)
     {
         uint8_t *room = scratch + omp_get_thread_num() * janus_room_for_prompts(job);
         const Head head = head_in((float *)room, lines, panels, job->scale);
         uint16_t *queries = (uint16_t *)(room + room_of_head(lines, panels));
-        const unsigned mode = _mm_getcsr();
-        _mm_setcsr(mode | _MM_FLUSH_ZERO_ON); /* next to nothing takes a hundred times as long */
-        set_up_tiles(tiles);
+        const unsigned mode = begin_squares(1);
 #pragma omp for collapse(2) schedule(dynamic)
         for (int64_t row = 0; row < job->rows; row++)
             for (int64_t key_head = 0; key_head < job->key_heads; key_head++) {
@@ -80,7 +77,6 @@ EXPORTED void janus_attend_prompts(const Attention *job, uint8_t *scratch, int t
                 for (int64_t h = key_head * group; h < (key_head + 1) * group; h++)
                     attend_from(job, &head, row, h, queries);
             }
-        _tile_release();
-        _mm_setcsr(mode);
+        end_squares(mode, 1);
     }
 }

@@ -106,7 +106,7 @@ def test_a_stream_that_fails_says_so(start: Start, monkeypatch: pytest.MonkeyPat
     def fail(*_: object) -> None:
         raise ValueError("a secret place")
 
-    with unhurried(janus, seconds=0.05):
+    with unhurried(janus):
         stream = running.client().images.generate(prompt="a dog", stream=True, partial_images=1)
         next(stream)
         monkeypatch.setattr(janus, "draw_step", fail)

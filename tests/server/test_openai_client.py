@@ -172,7 +172,7 @@ def test_a_picture_as_an_address(client: openai.OpenAI) -> None:
 
 
 def test_previews(client: openai.OpenAI, tiny: Janus) -> None:
-    with unhurried(tiny, seconds=0.05):
+    with unhurried(tiny):
         events = list(
             client.images.generate(
                 prompt="a dog", stream=True, partial_images=3, extra_body={"seed": 1}
@@ -191,7 +191,7 @@ def test_previews(client: openai.OpenAI, tiny: Janus) -> None:
 def test_previews_have_the_format_of_the_picture(
     client: openai.OpenAI, tiny: Janus, format: Any
 ) -> None:
-    with unhurried(tiny, seconds=0.05):
+    with unhurried(tiny):
         events = list(
             client.images.generate(
                 prompt="a dog",
@@ -210,7 +210,7 @@ def test_previews_have_the_format_of_the_picture(
 def test_several_streamed_pictures(running: Running, tiny: Janus) -> None:
     asked = {"prompt": "a dog", "n": 3, "stream": True, "partial_images": 1, "seed": 8}
     drawing = "POST", "/v1/images/generations"
-    with unhurried(tiny, 0.05), running.http() as http, http.stream(*drawing, json=asked) as reply:
+    with unhurried(tiny), running.http() as http, http.stream(*drawing, json=asked) as reply:
         assert reply.headers["content-type"].startswith("text/event-stream")
         lines = [line for line in reply.iter_lines() if line.startswith("data: ")]
     events = [json.loads(line.removeprefix("data: ")) for line in lines]

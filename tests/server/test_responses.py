@@ -87,7 +87,7 @@ def test_a_picture_of_another_format(client: openai.OpenAI, tiny: Janus) -> None
 
 
 def test_a_streamed_picture(client: openai.OpenAI, tiny: Janus) -> None:
-    with unhurried(tiny, seconds=0.05):
+    with unhurried(tiny):
         events = list(
             client.responses.create(
                 model="tiny", input="a dog", tools=DRAW, stream=True, extra_body={"seed": 4}

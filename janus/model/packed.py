@@ -134,7 +134,7 @@ class DynamicInt8Linear(PackedLinear):
 
 
 class Int4Linear(PackedLinear):
-    """Four bits a weight; each group of inputs has a scale and a middle of its own."""
+    """Four bits a weight; each group of inputs has a scale and a middle, in the inputs' type."""
 
     num_cheap_rows = 4  # two fifths more than one; eight take nearly three times as long
 
@@ -142,7 +142,7 @@ class Int4Linear(PackedLinear):
         super().__init__(len(rounded.weight), 2 * rounded.weight.shape[1], rounded.bias)
         pack = torch.ops.aten._convert_weight_to_int4pack_for_cpu
         self.packed = torch.cat([pack(piece.int(), 1) for piece in rounded.whole().split(PIECE)])
-        self.scales_GN2 = rounded.weight_scale.to(dtype).transpose(0, 1).contiguous()
+        self.scales_GN2 = rounded.scales_and_middles().to(dtype).transpose(0, 1).contiguous()
         self.num_bytes = rounded.weight.numel() + 2 * self.scales_GN2.numel()
 
     @staticmethod
@@ -161,24 +161,21 @@ class NativeLinear(PackedLinear):
     """Weights of four, eight or sixteen bits, with our own kernel.
 
     Inputs are rounded to eight bits, but for weights of sixteen, which are in bfloat16 as their
-    inputs. Four bits share a scale for each group of inputs, on both sides; eight for each output,
-    and for each row of inputs.
+    inputs. Beside four bits, each span of a row of inputs has a scale; beside eight, each row.
     """
 
     def __init__(self, matrix: products.Matrix, bias_N: Tensor | None) -> None:
         num_inputs = 8 * matrix.packed[0].nbytes // products.BLOCK // matrix.bits
         super().__init__(len(matrix.packed) * products.BLOCK, num_inputs, bias_N)
         self.matrix = matrix
-        self.num_bytes = matrix.packed.nbytes
-        if matrix.scales is not None:
-            self.num_bytes += matrix.scales.nbytes
+        self.num_bytes = matrix.num_bytes
         # Half as much again as one; sixteen take twice as long, but for tiles.
-        self.num_cheap_rows = 16 if matrix.bits > 4 and products.has_tiles() else 8
+        self.num_cheap_rows = 16 if products.has_tiles() else 8
 
     @classmethod
-    def of(cls, rounded: Rounded, dtype: torch.dtype) -> "NativeLinear":
+    def of(cls, rounded: Rounded) -> "NativeLinear":
         if isinstance(rounded, Rounded4):
-            return cls(products.pack4(rounded, dtype), rounded.bias)
+            return cls(products.pack4(rounded), rounded.bias)
         assert isinstance(rounded, Rounded8)
         return cls(products.pack8(rounded), rounded.bias)
 
@@ -240,7 +237,7 @@ def has_onednn() -> bool:
 def pack(rounded: Rounded, dtype: torch.dtype) -> PackedLinear:
     """For the best kernel that there is for it. `dtype` is that of what it will multiply."""
     if products.suits(rounded.shape, dtype):
-        return NativeLinear.of(rounded, dtype)
+        return NativeLinear.of(rounded)
     if isinstance(rounded, Rounded4) and Int4Linear.fits(rounded):
         return Int4Linear(rounded, dtype)
     if not isinstance(rounded, Rounded8):

@@ -54,9 +54,8 @@ class RoundedExperts(nn.Module):
         for name, stack_ENK in experts.named_parameters():
             rounded = round_matrix(stack_ENK.flatten(0, 1), bits)
             self.bits[name] = type(rounded)
-            shape = (len(stack_ENK), -1)
-            self.register_buffer(name, rounded.weight.unflatten(0, shape))
-            self.register_buffer(f"{name}_scale", rounded.weight_scale.unflatten(0, shape))
+            for part, tensor in zip(self._parts(name), rounded.parts, strict=True):
+                self.register_buffer(part, tensor.unflatten(0, (len(stack_ENK), -1)))
 
     @property
     def num_weights(self) -> int:
@@ -65,8 +64,11 @@ class RoundedExperts(nn.Module):
 
     def matrices(self, name: str) -> Iterator[Rounded]:
         """Those of one stack, "gate_up_proj" or "down_proj", expert by expert."""
-        stack, scales = self.get_buffer(name), self.get_buffer(f"{name}_scale")
-        return map(self.bits[name], stack, scales)
+        return map(self.bits[name], *map(self.get_buffer, self._parts(name)))
+
+    def _parts(self, name: str) -> list[str]:
+        """As those of one matrix, but for the stack's name."""
+        return [part.replace("weight", name, 1) for part in self.bits[name].PARTS]
 
 
 class PackedExperts(nn.Module):

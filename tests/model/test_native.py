@@ -27,7 +27,7 @@ from janus.model.native.build import library
 from janus.model.native.elementwise import suits as suits_elementwise
 from janus.model.norm import RMSNorm
 from janus.model.packed import Int4Linear, NativeLinear, pack
-from janus.model.rounded import GROUP, Rounded, Rounded4, Rounded8
+from janus.model.rounded import SPAN, Rounded, Rounded4, Rounded8
 from janus.model.transformer import Transformer
 from tests.oracle import randomize, relative_error
 
@@ -63,31 +63,48 @@ def random(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Te
 
 
 def in_eight_bits(x_MK: Tensor, span: int) -> Tensor:
-    spans = x_MK.float().unflatten(1, (-1, span))
-    scale = spans.abs().amax(dim=-1, keepdim=True) / 127
-    return ((spans / scale).round() * scale).flatten(1).double()
+    spans = x_MK.float().split(span, dim=1)
+    scales = [x.abs().amax(dim=1, keepdim=True) / 127 for x in spans]
+    pairs = zip(spans, scales, strict=True)
+    return torch.cat([(x / scale).round() * scale for x, scale in pairs], dim=1).double()
 
 
 @needs_kernels
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize(("bits", "span"), [(Rounded4, GROUP), (Rounded8, 192)])
+@pytest.mark.parametrize(("bits", "span"), [(Rounded4, SPAN), (Rounded8, 1216)])
 def test_products_of_rounded_numbers(bits: type[Rounded], span: int, dtype: torch.dtype) -> None:
     """Nothing is lost but what both sides' rounding takes; tiles of all sizes, an odd block."""
-    rounded = bits.of(random(80, 192, dtype=dtype))
+    rounded = bits.of(random(80, 1216, dtype=dtype))
     packed = pack(rounded, dtype)
     assert isinstance(packed, NativeLinear)
     for num_rows in (1, 2, 3, 4, 7, 8, 15, 33):
-        x_MK = random(num_rows, 192, seed=2, dtype=dtype)
+        x_MK = random(num_rows, 1216, seed=2, dtype=dtype)
+        x_MK[:, 1000] *= 20  # its span's inputs are rounded to larger steps, no others
         wanted_MN = in_eight_bits(x_MK, span) @ rounded.restored().double().mT
         error = relative_error(packed(x_MK).double(), wanted_MN)
         assert error < TOLERANCES[dtype]
+
+
+@needs_kernels
+def test_the_largest_sums_are_exact() -> None:
+    """All weights and inputs of a span at their ends, where float32 has no digit to spare."""
+    rounded = Rounded4.of(random(16, SPAN))
+    rounded.weight.fill_(255)
+    rounded.weight_levels[..., 0], rounded.weight_levels[..., 1] = 17, -128
+    rounded.weight_scale.fill_(1.0)
+    packed = pack(rounded, torch.float32)
+    x_MK = torch.full((40, SPAN), 127.0)
+    x_MK[:, 0] = torch.arange(40.0) - 127
+    wanted_MN = x_MK @ rounded.restored().mT
+    assert torch.equal(packed(x_MK), wanted_MN)
+    assert torch.equal(packed(x_MK[:2]), wanted_MN[:2])
 
 
 def packed_in(bits: int, *shape: int) -> NativeLinear:
     weight_NK = random(*shape)
     if bits == 16:
         return NativeLinear.of_bfloat16(weight_NK)
-    return NativeLinear.of((Rounded4 if bits == 4 else Rounded8).of(weight_NK), torch.bfloat16)
+    return NativeLinear.of((Rounded4 if bits == 4 else Rounded8).of(weight_NK))
 
 
 @pytest.fixture
@@ -124,7 +141,7 @@ def test_a_row_of_products_does_not_depend_on_the_others(bits: int) -> None:
 @pytest.mark.skipif(not products.has_tiles(), reason="needs AMX")
 @pytest.mark.parametrize("bits", [4, 8])
 def test_tiles_multiply_whole_numbers_alike(bits: int, request: pytest.FixtureRequest) -> None:
-    packed, x_MK = packed_in(bits, 80, 192), random(75, 192, seed=2, dtype=torch.bfloat16)
+    packed, x_MK = packed_in(bits, 80, 1216), random(75, 1216, seed=2, dtype=torch.bfloat16)
     in_tiles_MN = packed(x_MK)
     request.getfixturevalue("without_tiles")
     assert torch.equal(in_tiles_MN, packed(x_MK))

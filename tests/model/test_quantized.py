@@ -109,27 +109,42 @@ def test_one_large_input_spoils_only_its_own_row() -> None:
         assert relative_error(packed(x_MK)[row], wanted_N) <= TOLERANCES[DynamicInt8Linear]
 
 
-def test_int4_takes_the_nearest_of_sixteen_values() -> None:
-    weight_NK = torch.arange(16.0).repeat(16, 8) - 3  # exactly sixteen values in each group
-    assert torch.equal(packed_as(Int4Linear, weight_NK)(torch.eye(128)), weight_NK.mT)
+def test_sixteen_levels_that_four_bits_can_have() -> None:
+    """Equally far apart among the 256 of the largest weight: nothing is lost."""
+    weight_NK = torch.arange(7.0, 128.0, 8.0).repeat(16, 8) / 32
+    weight_NK[:, 64:] *= -1  # another group's levels
+    assert torch.equal(Rounded4.of(weight_NK).restored(), weight_NK)
+    assert relative_error(packed_as(Int4Linear, weight_NK)(torch.eye(128)), weight_NK.mT) <= 1e-6
 
 
-@pytest.mark.parametrize(("bits", "steps"), [(Rounded8, 254), (Rounded4, 15)])
-def test_rounding_is_to_the_nearest(bits: type[Rounded], steps: int) -> None:
-    """No weight moves by more than half a step of its row, or of its group of inputs."""
-    weight_NK = random(48, 128)
-    moved_NK = (bits.of(weight_NK).restored() - weight_NK).abs()
-    groups = weight_NK if bits is Rounded8 else weight_NK.unflatten(1, (-1, 64))
-    reach = 2 * groups.abs().amax(-1) if bits is Rounded8 else groups.amax(-1) - groups.amin(-1)
-    assert (moved_NK.view(groups.shape).amax(-1) <= 0.5001 * reach / steps).all()
-
-
+@pytest.mark.parametrize("num_inputs", [128, 1216])
 @pytest.mark.parametrize("bits", [Rounded8, Rounded4])
-def test_rounding_what_is_rounded_changes_nothing(bits: type[Rounded]) -> None:
-    rounded = bits.of(random(48, 128))
-    again = bits.of(rounded.restored())
-    assert torch.equal(again.weight, rounded.weight)
-    assert torch.allclose(again.weight_scale, rounded.weight_scale, rtol=1e-5, atol=1e-6)
+def test_rounding_is_to_the_nearest(bits: type[Rounded], num_inputs: int) -> None:
+    """Each weight takes the nearest that there is in its row, or for its group of inputs."""
+    weight_NK = random(48, num_inputs)
+    weight_NK[0] = 0
+    weight_NK[1, 5] = 40  # the levels of other groups are coarse there
+    weight_NK[2, :64] = 1.5
+    restored_NK = bits.of(weight_NK).restored()
+    moved_NK = (restored_NK - weight_NK).abs()
+    nearest_NK = (values_of(bits.of(weight_NK)) - weight_NK[..., None]).abs().amin(-1)
+    assert (moved_NK <= nearest_NK + 1e-4 * weight_NK.abs().amax(1, keepdim=True)).all()
+    assert torch.equal(restored_NK[0], weight_NK[0])
+    assert relative_error(restored_NK[2, :64], weight_NK[2, :64]) <= 0.02  # half of a 127th of 4
+    assert moved_NK[3:].square().mean().sqrt() <= (0.01 if bits is Rounded8 else 0.092)
+
+
+def values_of(rounded: Rounded) -> Tensor:
+    """All that each weight could be."""
+    num_inputs = rounded.shape[1]
+    if not isinstance(rounded, Rounded4):
+        values_Nv = torch.arange(-127, 128) * rounded.weight_scale[:, None]
+        return values_Nv[:, None].expand(-1, num_inputs, -1)
+    values = []
+    for whole in range(16):
+        rounded.weight.fill_(17 * whole)
+        values.append(rounded.restored())
+    return torch.stack(values, dim=-1)
 
 
 @pytest.mark.parametrize("bits", [Rounded8, Rounded4])

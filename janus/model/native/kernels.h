@@ -12,10 +12,11 @@ typedef struct {
     void *sum;        /* like y, which is then added to it; or nothing */
     const void *bias; /* [N] of the same type, or nothing */
     const uint8_t *w; /* see tile4, tile8 and tile16 */
-    const void *scales;
+    const float *scales;  /* of four and eight bits */
+    const int8_t *levels; /* of four */
     void *scratch; /* for the inputs as they are multiplied: see scratch_for in products.py */
     int64_t M, N, K;
-    int bits, is_bfloat16, has_bfloat16_scales, has_tiles;
+    int bits, is_bfloat16, has_tiles;
 } Product;
 
 void multiply_shared(const Product *job);

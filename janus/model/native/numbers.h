@@ -15,7 +15,8 @@
 #define INLINE static inline __attribute__((always_inline))
 #define EXPORTED __attribute__((visibility("default")))
 #define BLOCK 16        /* outputs: the lanes of a register */
-#define GROUP 64        /* inputs that share a scale of four bits */
+#define GROUP 64        /* inputs whose weights of four bits share their levels */
+#define SPAN 512        /* inputs that share a scale where weights have four bits */
 #define ALONE 200000    /* multiplications for which no second thread is woken */
 #define AHEAD 4096      /* bytes: the processor itself fetches ahead no further than a page */
 

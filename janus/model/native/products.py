@@ -1,6 +1,6 @@
 """Products with weights of 4, 8 and 16 bits: packing them, and calling the kernel."""
 
-# M rows, K inputs, N outputs, B blocks of sixteen outputs, G groups of a row of inputs
+# M rows, K inputs, N outputs, B blocks of sixteen outputs, G groups and S spans of a row of inputs
 
 import ctypes
 from collections.abc import Sequence
@@ -20,10 +20,9 @@ ROWS = 32  # that tiles multiply at once
 class _Product(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("x", "y", "sum", "bias")),
-        *((name, ctypes.c_void_p) for name in ("w", "scales", "scratch")),
+        *((name, ctypes.c_void_p) for name in ("w", "scales", "levels", "scratch")),
         *((name, ctypes.c_int64) for name in ("M", "N", "K")),
-        *((name, ctypes.c_int) for name in ("bits", "is_bfloat16", "has_bfloat16_scales")),
-        ("has_tiles", ctypes.c_int),
+        *((name, ctypes.c_int) for name in ("bits", "is_bfloat16", "has_tiles")),
     )
 
 
@@ -33,7 +32,18 @@ class Matrix:
 
     bits: int
     packed: Tensor
-    scales: Tensor | None
+    scales: Tensor | None = None
+    levels: Tensor | None = None
+
+    @property
+    def num_bytes(self) -> int:
+        parts = self.packed, self.scales, self.levels
+        return sum(part.nbytes for part in parts if part is not None)
+
+    @property
+    def pointers(self) -> tuple[int, int | None, int | None]:
+        """To the weights, scales and levels."""
+        return self.packed.data_ptr(), _pointer(self.scales), _pointer(self.levels)
 
 
 def suits(shape: tuple[int, int], dtype: torch.dtype) -> bool:
@@ -43,13 +53,14 @@ def suits(shape: tuple[int, int], dtype: torch.dtype) -> bool:
     return is_tiled and dtype in (torch.float32, torch.bfloat16) and library() is not None
 
 
-def pack4(rounded: Rounded4, dtype: torch.dtype) -> Matrix:
-    """Weights [B, K / 8, 64] and their scales [B, G, 2, 16] in `dtype`, for the kernel."""
+def pack4(rounded: Rounded4) -> Matrix:
+    """Weights [B, K / 8, 64], scales [B, S, 16] and levels [B, G, 2, 16], for the kernel."""
     whole_BnKhk = rounded.whole().unflatten(0, (-1, BLOCK)).unflatten(-1, (-1, 2, 4))
     earlier, later = whole_BnKhk.unbind(-2)
     packed = in_large_pages((earlier | later << 4).transpose(1, 2)).flatten(2)
-    scales_BnG2 = rounded.weight_scale.to(dtype).unflatten(0, (-1, BLOCK))
-    return Matrix(4, packed, scales_BnG2.permute(0, 2, 3, 1).contiguous())
+    scales_BSn = rounded.weight_scale.unflatten(0, (-1, BLOCK)).mT.contiguous()
+    levels_BnG2 = rounded.weight_levels.unflatten(0, (-1, BLOCK))
+    return Matrix(4, packed, scales_BSn, levels_BnG2.permute(0, 2, 3, 1).contiguous())
 
 
 def pack8(rounded: Rounded8) -> Matrix:
@@ -62,7 +73,7 @@ def pack8(rounded: Rounded8) -> Matrix:
 def pack16(weight_NK: Tensor) -> Matrix:
     """Weights [B, K / 2, 32] in bfloat16."""
     weight_BnKk = weight_NK.bfloat16().unflatten(0, (-1, BLOCK)).unflatten(-1, (-1, 2))
-    return Matrix(16, in_large_pages(weight_BnKk.transpose(1, 2)).flatten(2), None)
+    return Matrix(16, in_large_pages(weight_BnKk.transpose(1, 2)).flatten(2))
 
 
 def unpack16(packed: Tensor) -> Tensor:
@@ -73,7 +84,8 @@ def unpack16(packed: Tensor) -> Tensor:
 def scratch_for(num_rows: int, num_inputs: int) -> Tensor:
     """Memory for the inputs as they are multiplied, with what is known of each span of them.
 
-    In bfloat16 they take two bytes; in eight bits one, and twelve more for each of their spans.
+    In bfloat16 they take two bytes; in eight bits one, and less than another with their scales and
+    sums.
     """
     if num_rows > ROWS:
         num_rows = -(-num_rows // ROWS) * ROWS
@@ -101,23 +113,24 @@ def _multiply(x_MK: Tensor, pieces: Sequence[tuple[int, Matrix]], bias_N: Tensor
     scratch = scratch_for(max((num_rows for num_rows, _ in pieces), default=0), num_inputs)
     jobs, row = (_Product * len(pieces))(), 0
     for i, (num_rows, matrix) in enumerate(pieces):
-        scales = matrix.scales
         jobs[i] = _Product(
             x_MK[row:].data_ptr(),
             y_MN[row:].data_ptr(),
             None,
-            None if bias_N is None else bias_N.data_ptr(),
-            matrix.packed.data_ptr(),
-            None if scales is None else scales.data_ptr(),
+            _pointer(bias_N),
+            *matrix.pointers,
             scratch.data_ptr(),  # one product after the other
             num_rows,
             y_MN.shape[1],
             num_inputs,
             matrix.bits,
             x_MK.dtype is torch.bfloat16,
-            scales is not None and scales.dtype is torch.bfloat16,
             has_tiles(),
         )
         row += num_rows
     kernels.janus_multiply(jobs, ctypes.c_int64(len(pieces)), torch.get_num_threads())
     return y_MN
+
+
+def _pointer(x: Tensor | None) -> int | None:
+    return None if x is None else x.data_ptr()

@@ -8,9 +8,10 @@
 
 typedef struct {
     const uint8_t *w;
-    const void *scales;
+    const float *scales;
+    const int8_t *levels;
     int64_t outputs;
-    int bits, has_bfloat16_scales;
+    int bits;
 } Matrix;
 
 typedef struct {
@@ -41,13 +42,13 @@ static void multiply(const Step *step, const uint16_t *x, int64_t inputs, const 
                              .sum = sum,
                              .w = matrix->w,
                              .scales = matrix->scales,
+                             .levels = matrix->levels,
                              .scratch = step->scratch,
                              .M = step->tokens,
                              .N = matrix->outputs,
                              .K = inputs,
                              .bits = matrix->bits,
                              .is_bfloat16 = 1,
-                             .has_bfloat16_scales = matrix->has_bfloat16_scales,
                              .has_tiles = step->has_tiles};
     multiply_shared(&product);
 }

@@ -19,11 +19,9 @@ from janus.model.native.products import BLOCK, Matrix, scratch_for
 
 class _Matrix(ctypes.Structure):
     _fields_ = (
-        ("w", ctypes.c_void_p),
-        ("scales", ctypes.c_void_p),
+        *((name, ctypes.c_void_p) for name in ("w", "scales", "levels")),
         ("outputs", ctypes.c_int64),
         ("bits", ctypes.c_int),
-        ("has_bfloat16_scales", ctypes.c_int),
     )
 
 
@@ -148,13 +146,4 @@ class Layers:
 
 
 def _struct_of(matrix: Matrix) -> _Matrix:
-    scales, is_bfloat16 = matrix.scales, False
-    if scales is not None:
-        is_bfloat16 = scales.dtype is torch.bfloat16
-    return _Matrix(
-        matrix.packed.data_ptr(),
-        None if scales is None else scales.data_ptr(),
-        len(matrix.packed) * BLOCK,
-        matrix.bits,
-        is_bfloat16,
-    )
+    return _Matrix(*matrix.pointers, len(matrix.packed) * BLOCK, matrix.bits)

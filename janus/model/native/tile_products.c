@@ -52,7 +52,7 @@ INLINE void ask_later(const uint8_t *w, int64_t block_bytes, const int B, int64_
 /* Adds to the tiles of sums the products of 64 bytes of each row's inputs and 1024 of each block's
  * weights. Of several sets, the weights stay in the L1 cache, and the inputs do not. */
 INLINE void add_tiles(const uint8_t *inputs, int64_t line, int64_t second, const uint8_t *w,
-                      int64_t block_bytes, const int is_long, const int B, const int is_bfloat16,
+                      int64_t block_bytes, const int is_long, const int B, const int bits,
                       const int is_alone) {
     __asm__ volatile("" : : : "memory"); /* gcc does not see what tiles read */
     if (is_alone)
@@ -63,16 +63,21 @@ INLINE void add_tiles(const uint8_t *inputs, int64_t line, int64_t second, const
     if (B == 2) _tile_loadd(7, w + block_bytes, 64);
     if (is_long && is_alone) _tile_loadd(5, inputs + second, line);
     if (is_long && !is_alone) _tile_stream_loadd(5, inputs + second, line);
-    if (is_bfloat16) {
+    if (bits == 16) {
         _tile_dpbf16ps(0, 4, 6);
         if (B == 2) _tile_dpbf16ps(1, 4, 7);
         if (is_long) _tile_dpbf16ps(2, 5, 6);
         if (is_long && B == 2) _tile_dpbf16ps(3, 5, 7);
-    } else {
+    } else if (bits == 8) {
         _tile_dpbsud(0, 4, 6);
         if (B == 2) _tile_dpbsud(1, 4, 7);
         if (is_long) _tile_dpbsud(2, 5, 6);
         if (is_long && B == 2) _tile_dpbsud(3, 5, 7);
+    } else {
+        _tile_dpbssd(0, 4, 6);
+        if (B == 2) _tile_dpbssd(1, 4, 7);
+        if (is_long) _tile_dpbssd(2, 5, 6);
+        if (is_long && B == 2) _tile_dpbssd(3, 5, 7);
     }
 }
 
@@ -109,9 +114,9 @@ INLINE void finish_set(const Area *area, int64_t set, const Sums *sums, const in
             const int32_t *sum = sums->of[r / 16][r % 16][b];
             __m512 y = _mm512_load_ps(sum);
             if (bits == 8) {
-                __m512i start = _mm512_set1_epi32(area->x.start[row + r]);
+                __m512i start = without_sign(area->x.sum[row + r]);
                 y = _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_load_si512(sum), start));
-                y = _mm512_mul_ps(y, load(job->scales, (area->block + b) * BLOCK, 0));
+                y = _mm512_mul_ps(y, _mm512_loadu_ps(job->scales + (area->block + b) * BLOCK));
                 y = _mm512_mul_ps(y, _mm512_set1_ps(area->x.scale[row + r]));
             }
             finish(job, row + r, area->block + b, y);
@@ -142,8 +147,7 @@ INLINE void multiply_many_bits(const Area *area, const int is_long, const int B,
                     ask_soon(tile, block_bytes, B);
                 else
                     ask_later(tile + ahead, block_bytes, B, set, sets);
-                add_tiles(inputs, line, second, tile, block_bytes, is_long, B, bits == 16,
-                          is_alone);
+                add_tiles(inputs, line, second, tile, block_bytes, is_long, B, bits, is_alone);
             }
             store_tiles(&sums[set], is_long, B);
             if (end == steps) finish_set(area, set, &sums[set], B, bits);
@@ -151,55 +155,66 @@ INLINE void multiply_many_bits(const Area *area, const int is_long, const int B,
     }
 }
 
-/* A group of one block's weights of four bits, as whole numbers. */
-INLINE void spread(const uint8_t *w, uint8_t *whole) {
+/* A group of one block's weights of four bits, as the whole numbers of eight that they are. */
+INLINE void spread(const Product *job, int64_t block, int64_t group, uint8_t *whole) {
     const __m512i low = _mm512_set1_epi8(15);
+    const Levels levels = levels_of(job, block, group);
+    /* No product of 15 and a spacing leaves its byte. */
+    const __m512i spacing =
+        _mm512_or_si512(levels.spacing, _mm512_slli_epi32(levels.spacing, 16));
+    const __m512i byte = _mm512_and_si512(levels.lowest, _mm512_set1_epi32(255));
+    const __m512i lowest = _mm512_mullo_epi32(byte, _mm512_set1_epi32(0x01010101));
+    const uint8_t *w = job->w + (block * job->K + group * GROUP) * BLOCK / 2;
     for (int i = 0; i < 8; i++) {
         __m512i both = next(w + 64 * i);
+        __m512i earlier = _mm512_and_si512(both, low);
         __m512i later = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
-        _mm512_store_si512(whole + 128 * i, _mm512_and_si512(both, low));
+        earlier = _mm512_add_epi8(_mm512_mullo_epi16(earlier, spacing), lowest);
+        later = _mm512_add_epi8(_mm512_mullo_epi16(later, spacing), lowest);
+        _mm512_store_si512(whole + 128 * i, earlier);
         _mm512_store_si512(whole + 128 * i + 64, later);
     }
 }
 
-/* As tile4 to the bit. */
-INLINE void multiply_four_bits(const Area *area, int64_t set, const int is_long, const int B) {
+/* As tile4 to the bit. All sets meet one span of the weights, which is spread while the first does,
+ * before they meet the next. */
+INLINE void multiply_four_bits(const Area *area, const int is_long, const int B,
+                               const int is_alone) {
     const Product *job = area->job;
     const Inputs *x = &area->x;
-    const int64_t groups = job->K / GROUP, row = area->row + set * ROWS;
-    const int64_t rows = least(ROWS, job->M - row);
-    const int is_short = job->has_bfloat16_scales;
-    __m512 y[ROWS][B];
+    const int64_t groups = job->K / GROUP, spans = spans_of(job, x), sets = area->sets;
+    const int64_t rows = least(sets * ROWS, job->M - area->row);
+    uint8_t whole[2][SPAN * BLOCK] __attribute__((aligned(64)));
+    __m512 y[sets * ROWS][B];
     Sums sums;
-    uint8_t whole[2][1024] __attribute__((aligned(64)));
     for (int64_t r = 0; r < rows; r++)
         for (int b = 0; b < B; b++) y[r][b] = _mm512_setzero_ps();
-    for (int64_t g = 0; g < groups; g++) {
-        __m512 factor[B], middle[B];
-        for (int b = 0; b < B; b++) {
-            spread(job->w + ((area->block + b) * groups + g) * GROUP * BLOCK / 2, whole[b]);
-            const int64_t place = ((area->block + b) * groups + g) * 2 * BLOCK;
-            factor[b] = load(job->scales, place, is_short);
-            middle[b] = load(job->scales, place + BLOCK, is_short);
-        }
-        clear_tiles();
-        add_tiles(inputs_of(area, set, g), x->line, 16 * x->row_bytes, whole[0], 1024, is_long, B,
-                  0, 1);
-        store_tiles(&sums, is_long, B);
-        for (int64_t r = 0; r < rows; r++) {
-            const int64_t span = (row + r) * groups + g;
-            const __m512i start = _mm512_set1_epi32(x->start[span]);
-            const __m512 sum = _mm512_set1_ps(x->sum[span]), scale = _mm512_set1_ps(x->scale[span]);
-            for (int b = 0; b < B; b++) {
-                __m512i product = _mm512_load_si512(sums.of[r / 16][r % 16][b]);
-                __m512 part = _mm512_cvtepi32_ps(_mm512_add_epi32(product, start));
-                part = _mm512_fmadd_ps(middle[b], sum, _mm512_mul_ps(part, factor[b]));
-                y[r][b] = _mm512_fmadd_ps(part, scale, y[r][b]);
+    for (int64_t span = 0; span < spans; span++) {
+        const int64_t start = span * SPAN / GROUP, end = least(start + SPAN / GROUP, groups);
+        __m512 factor[B];
+        for (int b = 0; b < B; b++)
+            factor[b] = _mm512_loadu_ps(job->scales + ((area->block + b) * spans + span) * BLOCK);
+        for (int64_t set = 0; set < sets; set++) {
+            clear_tiles();
+            for (int64_t g = start; g < end; g++) {
+                const int64_t at = (g - start) * GROUP * BLOCK;
+                for (int b = 0; !set && b < B; b++) spread(job, area->block + b, g, whole[b] + at);
+                add_tiles(inputs_of(area, set, g), x->line, 16 * x->row_bytes, whole[0] + at,
+                          sizeof(whole[0]), is_long, B, 4, is_alone);
+            }
+            store_tiles(&sums, is_long, B);
+            for (int64_t r = 0; r < least(ROWS, rows - set * ROWS); r++) {
+                const int64_t row = set * ROWS + r;
+                const float scale = x->scale[(area->row + row) * spans + span];
+                for (int b = 0; b < B; b++) {
+                    __m512i sum = _mm512_load_si512(sums.of[r / 16][r % 16][b]);
+                    y[row][b] = add_span(y[row][b], _mm512_cvtepi32_ps(sum), factor[b], scale);
+                }
             }
         }
     }
     for (int64_t r = 0; r < rows; r++)
-        for (int b = 0; b < B; b++) finish(job, row + r, area->block + b, y[r][b]);
+        for (int b = 0; b < B; b++) finish(job, area->row + r, area->block + b, y[r][b]);
 }
 
 INLINE void multiply_area(const Area *area, const int is_long, const int B, const int is_alone) {
@@ -208,7 +223,7 @@ INLINE void multiply_area(const Area *area, const int is_long, const int B, cons
     else if (area->job->bits == 8)
         multiply_many_bits(area, is_long, B, 8, is_alone);
     else
-        for (int64_t set = 0; set < area->sets; set++) multiply_four_bits(area, set, is_long, B);
+        multiply_four_bits(area, is_long, B, is_alone);
 }
 
 void multiply_in_tiles(const Product *job, Inputs x, int64_t block, int64_t end, int64_t *shaped) {

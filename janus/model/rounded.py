@@ -15,7 +15,7 @@ from torch import Tensor, nn
 GROUP = 64  # inputs whose int4 weights share their sixteen levels
 SPAN = 512  # inputs whose int4 weights share a scale; with the levels' 16 bits: 4.3 bits a weight
 REACH = 0.95  # of a group's range that its levels cover, by measurement: squared errors are least
-PIECE = 4096  # outputs that are rounded at once: what that takes is many times the result
+PIECE = 512  # outputs that are rounded at once, in the L2 cache: that takes many times the result
 
 
 class Rounded(nn.Module):

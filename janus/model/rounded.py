@@ -34,7 +34,9 @@ class Rounded(nn.Module):
 
     @classmethod
     def of(cls, weight_NK: Tensor, bias_N: Tensor | None = None) -> Self:
-        """The nearest that these bits allow."""
+        """The nearest that these bits allow; on the meta device, the shapes of that."""
+        if weight_NK.is_meta:  # where torch imports seconds' worth of Python to compute with it
+            return cls(*cls._shaped(*weight_NK.shape), bias_N=bias_N)
         pieces = [cls._round(piece.float()) for piece in weight_NK.detach().split(PIECE)]
         return cls(*map(torch.cat, zip(*pieces, strict=True)), bias_N=bias_N)
 
@@ -68,6 +70,10 @@ class Rounded(nn.Module):
     def _round(weight_NK: Tensor) -> tuple[Tensor, ...]:
         raise NotImplementedError
 
+    @staticmethod
+    def _shaped(num_outputs: int, num_inputs: int) -> tuple[Tensor, ...]:
+        raise NotImplementedError
+
 
 class Rounded8(Rounded):
     """int8 [N, K], from -127 to 127, and float32 [N] to multiply each row with."""
@@ -84,6 +90,11 @@ class Rounded8(Rounded):
     def _round(weight_NK: Tensor) -> tuple[Tensor, ...]:
         scale_N = (weight_NK.abs().amax(dim=1) / 127).clamp(min=1e-12)
         return (weight_NK / scale_N[:, None]).round().to(torch.int8), scale_N
+
+    @staticmethod
+    def _shaped(num_outputs: int, num_inputs: int) -> tuple[Tensor, ...]:
+        weight_NK = torch.empty(num_outputs, num_inputs, dtype=torch.int8, device="meta")
+        return weight_NK, torch.empty(num_outputs, device="meta")
 
 
 class Rounded4(Rounded):
@@ -140,6 +151,15 @@ class Rounded4(Rounded):
         earlier, later = whole_NGk.flatten(1).to(torch.uint8).unflatten(1, (-1, 2)).unbind(-1)
         levels_NG2 = torch.stack([spacing_NG, lowest_NG], dim=-1).to(torch.int8)
         return earlier | later << 4, scale_NS, levels_NG2
+
+    @staticmethod
+    def _shaped(num_outputs: int, num_inputs: int) -> tuple[Tensor, ...]:
+        num_groups, num_spans = num_inputs // GROUP, -(-num_inputs // SPAN)
+        return (
+            torch.empty(num_outputs, num_inputs // 2, dtype=torch.uint8, device="meta"),
+            torch.empty(num_outputs, num_spans, device="meta"),
+            torch.empty(num_outputs, num_groups, 2, dtype=torch.int8, device="meta"),
+        )
 
 
 def _for_groups(scale_NS: Tensor, num_groups: int) -> Tensor:

@@ -148,6 +148,15 @@ def values_of(rounded: Rounded) -> Tensor:
 
 
 @pytest.mark.parametrize("bits", [Rounded8, Rounded4])
+def test_shapes_of_what_is_not_there_yet(bits: type[Rounded]) -> None:
+    """A file of a quantized model is read into them."""
+    weight_NK = random(48, 1216)
+    parts, shaped = bits.of(weight_NK).parts, bits.of(weight_NK.to("meta")).parts
+    assert [(p.shape, p.dtype) for p in shaped] == [(p.shape, p.dtype) for p in parts]
+    assert all(part.is_meta for part in shaped)
+
+
+@pytest.mark.parametrize("bits", [Rounded8, Rounded4])
 def test_rounded_matrices_are_joined_before_they_are_packed(bits: type[Rounded]) -> None:
     parts = [bits.of(random(n, 64, seed=n), random(n, seed=1)) for n in (16, 48)]
     joined, x_MK = pack(bits.join(parts), torch.float32), random(3, 64, seed=2)

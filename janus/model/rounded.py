@@ -101,10 +101,10 @@ class Rounded4(Rounded):
     """Sixteen of the 256 numbers that eight bits hold, equally far apart, for each group of inputs.
 
     So sums of products stay whole numbers over many groups, as with the progressive quantization of
-    QServe (Lin et al. 2024, arXiv:2405.04532), but for spans of a row. `weight` has two of 0 to 15 in each
-    uint8 [N, K / 2], the earlier input in the lower bits. `weight_levels`, int8 [N, G, 2], are the
-    spacing of a group's levels, from 1 to 17, and the lowest; `weight_scale`, float32 [N, S], is
-    what to multiply them with.
+    QServe (Lin et al. 2024, arXiv:2405.04532), but for spans of a row. `weight` has two of 0 to 15
+    in each uint8 [N, K / 2], the earlier input in the lower bits. `weight_levels`, int8 [N, G, 2],
+    are the spacing of a group's levels, from 1 to 17, and the lowest; `weight_scale`, float32
+    [N, S], is what to multiply them with.
     """
 
     PARTS = ("weight", "weight_scale", "weight_levels")

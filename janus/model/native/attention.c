@@ -2,15 +2,25 @@
 
 #include "attention.h"
 
+#define NEAR 512 /* bytes: from the L2 cache */
+
+/* Values come into the L2 cache while keys are read, and the next keys while values are: with two
+ * streams memory gives a fifth more than with one. What lies beyond the end is never touched. */
+INLINE void ask(const char *near, const char *far) {
+    _mm_prefetch(near + NEAR, _MM_HINT_T0);
+    _mm_prefetch(far, _MM_HINT_T1);
+}
+
 /* weights[l] = factor * (q . key l). Returns the largest. */
 INLINE float score(const Query *job, float factor, float *weights, const int is_bfloat16) {
     float top = -INFINITY;
     const int64_t size = is_bfloat16 ? 2 : 4, bytes = job->key_width * size;
-    const uint8_t *q = job->q, *k = job->k;
-    for (int64_t l = 0; l < job->length; l++, k += job->k_place * size) {
+    const char *q = job->q, *k = job->k, *v = job->v;
+    for (int64_t l = 0; l < job->length; l++, k += job->k_place * size, v += job->v_place * size) {
         __m512 sum = _mm512_setzero_ps();
         for (int64_t i = 0; i < bytes; i += 64) {
-            const __m512i key = next(k + i), query = _mm512_loadu_si512(q + i);
+            ask(k + i, v + i);
+            const __m512i key = _mm512_loadu_si512(k + i), query = _mm512_loadu_si512(q + i);
             if (is_bfloat16)
                 sum = _mm512_dpbf16_ps(sum, (__m512bh)key, (__m512bh)query);
             else
@@ -41,9 +51,10 @@ INLINE void sum_up(const Query *job, const float *weights, float factor, int64_t
     __m512 sum[C];
     const int64_t size = is_bfloat16 ? 2 : 4;
     const char *v = (const char *)job->v + i * size;
+    const char *k = (const char *)job->k + (job->k_next + i) * size;
     for (int c = 0; c < C; c++) sum[c] = _mm512_setzero_ps();
-    for (int64_t l = 0; l < job->length; l++, v += job->v_place * size) {
-        for (int c = 0; c < 16 * C * size; c += 64) _mm_prefetch(v + c + AHEAD, _MM_HINT_T0);
+    for (int64_t l = 0; l < job->length; l++, v += job->v_place * size, k += job->k_place * size) {
+        for (int c = 0; c < 16 * C * size; c += 64) ask(v + c, k + c);
         for (int c = 0; c < C; c++)
             sum[c] = _mm512_fmadd_ps(_mm512_set1_ps(weights[l]), load(v, 16 * c, is_bfloat16),
                                      sum[c]);
@@ -83,6 +94,7 @@ static void attend_place(const Attention *job, int64_t row, int64_t head, int64_
         .out = (char *)job->out + out * size,
         .length = job->ends[row] - job->news + new + 1,
         .k_place = job->k_place,
+        .k_next = job->k_head,
         .v_place = job->v_place,
         .key_width = job->key_width,
         .width = job->width,

@@ -35,11 +35,11 @@ void gate(const Rows *job, int64_t row);
 void rotate(const Rows *job, int64_t row);
 
 /* One query and the `length` keys and values that it sees, in float32 or bfloat16; `place` numbers
- * from one to the next. */
+ * from one to the next, and `k_next` from these keys to those that are probably read next. */
 typedef struct {
     const void *q, *k, *v;
     void *out;
-    int64_t length, k_place, v_place, key_width, width;
+    int64_t length, k_place, v_place, k_next, key_width, width;
     float scale;
     int is_bfloat16;
 } Query;

@@ -104,6 +104,7 @@ static void attend_shared(const Step *step, const Layer *layer, float *weights) 
                                  .length = step->positions[n] + 1,
                                  .k_place = d,
                                  .v_place = d,
+                                 .k_next = step->places * d,
                                  .key_width = d,
                                  .width = d,
                                  .scale = step->scale,

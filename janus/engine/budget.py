@@ -24,8 +24,8 @@ def slots_that_fit(model: JanusModel, length: int) -> int:
 def prompt_tokens_of(model: JanusModel) -> int:
     """So many fill a pass, and more would keep those waiting who are beyond their prompts.
 
-    With weights of four bits, twice as many take twice as long. In pieces of 64 tokens and
-    multiples, attention in bfloat16 on a CPU sums as it does in whole prompts.
+    Beside the short steps of weights of four bits, more would be a long wait. In pieces of 64
+    tokens and multiples, attention in bfloat16 on a CPU sums as it does in whole prompts.
     """
     if model.device.type == "cuda":
         return 512
